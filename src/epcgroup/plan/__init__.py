@@ -1,0 +1,1 @@
+"""Capacity planning. (Holds nothing yet but its place.)"""
