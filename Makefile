@@ -30,14 +30,14 @@ test: $(STAMP)  ## the whole test suite (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)  ## style, types, import directions
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks .ci
+	$(BIN)/ruff format --check src tests benchmarks .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 format: $(STAMP)  ## rewrite the sources to the style
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks .ci
+	$(BIN)/ruff format src tests benchmarks .ci
 
 bench: $(STAMP)  ## all benchmarks; writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.engine_call

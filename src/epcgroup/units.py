@@ -49,7 +49,7 @@ def parse_size(text: str) -> int:
     if fraction is None:
         return whole
     digits = fraction[1:]
-    part, rest = divmod(int(digits) * scale, 10 ** len(digits))
+    part, rest = divmod(int(digits) * scale, int(10 ** len(digits)))
     if rest:
         raise InvalidSizeError(text, sorted(_SUFFIXES))
     return whole + part

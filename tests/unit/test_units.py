@@ -12,13 +12,23 @@ from epcgroup.errors import EpcError, InvalidSizeError
 
 @pytest.mark.parametrize(
     ("text", "size_bytes"),
-    [("0", 0), ("4096", 4096), ("64Mi", 64 << 20), ("1.5Gi", 3 << 29), ("2k", 2000), ("1G", 10**9), (" 8Ki ", 8192)],
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("64Mi", 64 << 20),
+        ("1.5Gi", 3 << 29),
+        ("2k", 2000),
+        ("1G", 10**9),
+        (" 8Ki ", 8192),
+    ],
 )
 def test_quantities_mean_bytes(text: str, size_bytes: int) -> None:
     assert units.parse_size(text) == size_bytes
 
 
-@pytest.mark.parametrize("text", ["", "Mi", "64 Mi", "64mi", "-1", "1e3", "0x10", "1.0001Ki", "64MiB", "ki", "1.", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "Mi", "64 Mi", "64mi", "-1", "1e3", "0x10", "1.0001Ki", "64MiB", "ki", "1.", "٣"]
+)
 def test_other_texts_are_refused_and_named(text: str) -> None:
     with pytest.raises(InvalidSizeError) as caught:
         units.parse_size(text)

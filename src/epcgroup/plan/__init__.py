@@ -1,1 +1,1 @@
-"""Capacity planning. (Holds nothing yet but its place.)"""
+"""Capacity planning: the place of the planner, which comes later."""

@@ -1,1 +1,1 @@
-"""The machine in virtual time. (Holds nothing yet but its place: the simulator comes next.)"""
+"""The machine in virtual time: the place of the simulator, which comes next."""

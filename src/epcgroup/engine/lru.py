@@ -1,0 +1,94 @@
+"""Intrusive lists of frames: the reclaimable list of a group, and the unreclaimable one of series v2.
+
+A frame is on at most one list; FRAME_LISTED, FRAME_FIXED and FRAME_ISOLATED say which. The counts of a
+group and of all levels above it (``GROUP_NR_LRU_TREE``) move with the lists, so that "nothing reclaimable
+below" is one look.
+"""
+
+from epcgroup.engine import series as on
+from epcgroup.engine import state as at
+from epcgroup.engine.jit import jit
+from epcgroup.engine.state import State
+
+
+@jit
+def owner(s: State, frame: int) -> int:
+    """Return the group on whose list a frame belongs: the one charged, or the root of a single list."""
+    if s.machine[on.WALK] == on.WALK_ONE_LIST:
+        return at.ROOT
+    return int(s.frames[frame, at.FRAME_GROUP])
+
+
+@jit
+def _count(s: State, group: int, change: int) -> None:
+    s.groups[group, at.GROUP_NR_LRU] += change
+    while group:
+        s.groups[group, at.GROUP_NR_LRU_TREE] += change
+        group = s.groups[group, at.GROUP_PARENT]
+
+
+@jit
+def _append(s: State, group: int, frame: int, head: int) -> None:
+    tail = s.groups[group, head + 1]
+    s.frames[frame, at.FRAME_PREVIOUS] = tail
+    s.frames[frame, at.FRAME_NEXT] = 0
+    if tail:
+        s.frames[tail, at.FRAME_NEXT] = frame
+    else:
+        s.groups[group, head] = frame
+    s.groups[group, head + 1] = frame
+
+
+@jit
+def _unlink(s: State, group: int, frame: int, head: int) -> None:
+    following = s.frames[frame, at.FRAME_NEXT]
+    previous = s.frames[frame, at.FRAME_PREVIOUS]
+    if following:
+        s.frames[following, at.FRAME_PREVIOUS] = previous
+    else:
+        s.groups[group, head + 1] = previous
+    if previous:
+        s.frames[previous, at.FRAME_NEXT] = following
+    else:
+        s.groups[group, head] = following
+    s.frames[frame, at.FRAME_NEXT] = 0
+    s.frames[frame, at.FRAME_PREVIOUS] = 0
+
+
+@jit
+def add_tail(s: State, frame: int) -> None:
+    """Put a frame at the tail (young end) of its list. Source: sgx_mark_page_reclaimable."""
+    group = owner(s, frame)
+    _append(s, group, frame, at.GROUP_LRU_HEAD)
+    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LISTED
+    _count(s, group, 1)
+
+
+@jit
+def remove(s: State, frame: int) -> None:
+    """Take a frame off its reclaimable list; nothing happens if it is on none."""
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_LISTED:
+        group = owner(s, frame)
+        _unlink(s, group, frame, at.GROUP_LRU_HEAD)
+        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_LISTED
+        _count(s, group, -1)
+
+
+@jit
+def add_fixed(s: State, frame: int) -> None:
+    """Record a SECS, VA or guest page on its group's unreclaimable list. Source: V2, sgx_record_epc_page."""
+    if s.machine[on.KEEPS_UNRECLAIMABLE]:
+        group = int(s.frames[frame, at.FRAME_GROUP])
+        _append(s, group, frame, at.GROUP_FIXED_HEAD)
+        s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_FIXED
+        s.groups[group, at.GROUP_NR_FIXED] += 1
+
+
+@jit
+def remove_fixed(s: State, frame: int) -> None:
+    """Take a frame off the unreclaimable list; nothing happens if it is not there."""
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_FIXED:
+        group = int(s.frames[frame, at.FRAME_GROUP])
+        _unlink(s, group, frame, at.GROUP_FIXED_HEAD)
+        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_FIXED
+        s.groups[group, at.GROUP_NR_FIXED] -= 1

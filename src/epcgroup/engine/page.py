@@ -1,0 +1,64 @@
+"""One EPC page from its allocation to its return: free list, owner, charge, references, counts.
+
+Every way a page can leave EPC ends in ``release``; it is the only place that gives a charge back.
+"""
+
+from epcgroup.engine import group as groups
+from epcgroup.engine import lru, misc, section
+from epcgroup.engine import series as on
+from epcgroup.engine import state as at
+from epcgroup.engine.jit import jit
+from epcgroup.engine.state import State
+
+PAGE_BYTES = 4096
+
+
+@jit
+def _statistic(page: int) -> int:
+    if page == at.PAGE_VA:
+        return at.STAT_VA
+    if page == at.PAGE_SECS:
+        return at.STAT_SECS
+    return at.STAT_RESIDENT
+
+
+@jit
+def bind(s: State, frame: int, group: int, enclave: int, page: int) -> None:
+    """Give a taken and charged page its owner; ``page`` is an index, PAGE_SECS or PAGE_VA."""
+    s.frames[frame, at.FRAME_GROUP] = group
+    s.frames[frame, at.FRAME_ENCLAVE] = enclave
+    s.frames[frame, at.FRAME_PAGE] = page
+    groups.get(s, group)
+    s.groups[group, _statistic(page)] += 1
+
+
+@jit
+def release(s: State, frame: int) -> None:
+    """Uncharge a page and put it on the free list; takes it off any list first. Source: sgx_free_epc_page."""
+    group = s.frames[frame, at.FRAME_GROUP]
+    lru.remove(s, frame)
+    lru.remove_fixed(s, frame)
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED:
+        leave_batch(s, frame)
+    s.groups[group, _statistic(s.frames[frame, at.FRAME_PAGE])] -= 1
+    misc.uncharge(s, group, at.RESOURCE_EPC, PAGE_BYTES)
+    section.give(s, frame)
+    groups.put(s, group)
+
+
+@jit
+def leave_batch(s: State, frame: int) -> None:
+    """Forget a page of the batch whose enclave let go of it: ``finish`` will skip its row."""
+    for row in range(s.machine[at.BATCH_NR]):
+        where = at.BATCH + at.BATCH_COLUMNS * row + 3
+        if s.machine[where] == frame:
+            s.machine[where] = 0
+    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+
+
+@jit
+def poison(s: State, frame: int) -> None:
+    """Mark a page as failed hardware; it is never handed out again. Source: arch_memory_failure."""
+    if s.machine[on.POISON_UNLISTS] and not s.frames[frame, at.FRAME_FLAGS] & at.FRAME_POISONED:
+        lru.remove(s, frame)
+    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_POISONED

@@ -1,0 +1,208 @@
+"""Reclaim: a pass isolates a batch, the machine acts on it, ``finish_*`` accounts for what happened.
+
+A *pass* is a walk from one group that scans a wanted number of pages, possibly in several batches. Its
+progress is kept in one of four contexts of the state (allocation, worker, ksgxd, write), so that a machine
+can carry out a batch in between. Only one batch is isolated at a time.
+"""
+
+from epcgroup.engine import lru, page, walk
+from epcgroup.engine import series as on
+from epcgroup.engine import state as at
+from epcgroup.engine.jit import jit
+from epcgroup.engine.state import State
+
+_STAMP = 2**30 - 1
+
+
+@jit
+def begin(s: State, context: int, root: int, want: int) -> None:
+    """Start a pass from ``root`` that scans at least ``want`` pages."""
+    s.machine[context + at.PASS_ROOT] = root
+    s.machine[context + at.PASS_WANT] = 1 if s.machine[on.WALK] == on.WALK_ONE_LIST else want
+    s.machine[context + at.PASS_DONE] = 0
+    s.machine[context + at.PASS_WRITTEN] = 0
+
+
+@jit
+def _isolate_from(s: State, group: int, nr_pages: int) -> int:
+    """Move up to ``nr_pages`` from the head of a group's list into the batch; returns how many."""
+    done = 0
+    while done < nr_pages and s.machine[at.BATCH_NR] < at.BATCH_ROWS:
+        frame = s.groups[group, at.GROUP_LRU_HEAD]
+        if not frame:
+            break
+        done += 1
+        if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
+            continue  # V2 B1: left where it is while the scan budget runs down
+        charged = s.frames[frame, at.FRAME_GROUP]
+        lru.remove(s, frame)
+        s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_ISOLATED
+        row = at.BATCH + at.BATCH_COLUMNS * s.machine[at.BATCH_NR]
+        s.machine[row] = s.frames[frame, at.FRAME_ENCLAVE]
+        s.machine[row + 1] = s.frames[frame, at.FRAME_PAGE]
+        s.machine[row + 2] = charged
+        s.machine[row + 3] = frame
+        s.machine[at.BATCH_NR] += 1
+        s.groups[charged, at.STAT_SCANNED] += 1
+    return done
+
+
+@jit
+def open_batch(s: State, context: int, cause: int) -> None:
+    """Note whose batch is being isolated."""
+    s.machine[at.BATCH_SERIAL] += 1
+    s.machine[at.BATCH_WRITTEN] = 0
+    s.machine[at.BATCH_CONTEXT] = context
+    s.machine[at.BATCH_CAUSE] = cause
+    s.machine[at.BATCH_IGNORE_AGE] = s.machine[context + at.PASS_IGNORE_AGE]
+    s.machine[at.BATCH_MAX_WRITTEN] = s.machine[on.NR_MAX_WRITTEN]
+
+
+@jit
+def _choose(s: State, root: int) -> int:
+    if s.machine[on.WALK] == on.WALK_ONE_LIST:
+        return at.ROOT
+    if s.machine[on.PREFERS_OVER]:
+        return walk.next_preferred(s, root)
+    while True:
+        group = walk.next_round_robin(s, root)
+        if s.groups[group, at.GROUP_NR_LRU]:
+            return group
+
+
+@jit
+def _scan_size(s: State, root: int, context: int) -> int:
+    size = s.machine[on.NR_TO_SCAN]
+    if s.machine[on.PREFERS_OVER]:
+        # fair: a small group is not emptied by one batch, and no more is taken than was asked for.
+        eighth = (s.groups[root, at.GROUP_NR_LRU_TREE] >> 3) + 1
+        left = s.machine[context + at.PASS_WANT] - s.machine[context + at.PASS_DONE]
+        size = min(size, max(eighth, left))
+    return int(size)
+
+
+@jit
+def step(s: State, context: int, cause: int) -> int:
+    """Isolate the next batch of a pass; returns its size, 0 when the pass is over.
+
+    Source: V17, sgx_cgroup_reclaim_pages: one list a step, until enough was scanned or no list holds a page.
+    """
+    root = s.machine[context + at.PASS_ROOT]
+    if not root:
+        return 0
+    scanned_enough = s.machine[context + at.PASS_DONE] >= s.machine[context + at.PASS_WANT]
+    tree = at.ROOT if s.machine[on.WALK] == on.WALK_ONE_LIST else root
+    if scanned_enough or s.groups[tree, at.GROUP_NR_LRU_TREE] == 0:
+        s.machine[context + at.PASS_ROOT] = 0
+        return 0
+    size = _scan_size(s, tree, context)
+    open_batch(s, context, cause)
+    done = _isolate_from(s, _choose(s, tree), size)
+    s.machine[context + at.PASS_DONE] += done
+    return done
+
+
+@jit
+def isolate_shared(s: State, context: int, root: int, nr_pages: int, cause: int) -> int:
+    """Isolate the batch of one V2 pass: up to ``nr_pages`` scanned over several groups; returns its size.
+
+    Source: V2 13/18 and 17/18, sgx_epc_cgroup_isolate_pages.
+    """
+    open_batch(s, context, cause)
+    left = nr_pages
+    first = True
+    while left > 0:
+        group = walk.next_shared(s, root, first)
+        if not group:
+            break
+        first = False
+        left -= _isolate_from(s, group, left)
+    return int(s.machine[at.BATCH_NR])
+
+
+@jit
+def is_row_valid(s: State, row: int) -> bool:
+    """Return whether the page of a batch row is still isolated (its enclave may have gone meanwhile)."""
+    frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
+    return bool(frame and s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED)
+
+
+@jit
+def put_back(s: State, row: int) -> None:
+    """Put a page of the batch back at the tail of its list: young, or no backing store."""
+    frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
+    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    lru.add_tail(s, frame)
+
+
+@jit
+def write_row(s: State, row: int) -> bool:
+    """Account for one page that was written out; returns whether its SECS must leave too.
+
+    The SECS of an initialised enclave leaves with its last child. The EPC page itself is freed by
+    ``free_row``. Source: sgx_reclaimer_write.
+    """
+    where = at.BATCH + at.BATCH_COLUMNS * row
+    enclave = s.machine[where]
+    charged = s.machine[where + 2]
+    element = s.enclaves[enclave, at.ENCLAVE_OFFSET] + s.machine[where + 1]
+    s.groups[charged, at.STAT_RECLAIMED] += 1
+    s.pages[element] = -1 - (s.groups[charged, at.STAT_RECLAIMED] & _STAMP)
+    s.machine[at.EBLOCK] += 1
+    s.machine[at.EWB] += 1
+    if s.enclaves[enclave, at.ENCLAVE_TRACKED] != s.machine[at.BATCH_SERIAL]:
+        # The first EWB of a batch finds the enclave not tracked: ETRACK, then EWB again.
+        s.enclaves[enclave, at.ENCLAVE_TRACKED] = s.machine[at.BATCH_SERIAL]
+        s.machine[at.ETRACK] += 1
+        s.machine[at.EWB] += 1
+    s.enclaves[enclave, at.ENCLAVE_NR_EVICTED] += 1
+    s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] -= 1
+    s.machine[s.machine[at.BATCH_CONTEXT] + at.PASS_WRITTEN] += 1
+    s.machine[at.BATCH_WRITTEN] += 1
+    return bool(
+        s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] == 0
+        and s.enclaves[enclave, at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED
+        and s.enclaves[enclave, at.ENCLAVE_SECS]
+    )
+
+
+@jit
+def write_secs(s: State, enclave: int) -> None:
+    """Write the SECS out and free its page."""
+    frame = s.enclaves[enclave, at.ENCLAVE_SECS]
+    s.machine[at.EWB] += 1
+    s.machine[at.EREMOVE] += 1
+    s.enclaves[enclave, at.ENCLAVE_SECS] = 0
+    s.enclaves[enclave, at.ENCLAVE_FLAGS] |= at.ENCLAVE_SECS_OUT
+    page.release(s, frame)
+
+
+@jit
+def free_row(s: State, row: int) -> None:
+    """Uncharge and free the EPC page of a row that was written out."""
+    where = at.BATCH + at.BATCH_COLUMNS * row + 3
+    frame = s.machine[where]
+    s.machine[where] = 0
+    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    page.release(s, frame)
+
+
+@jit
+def close_batch(s: State) -> None:
+    """End the batch: all its rows have been answered."""
+    if s.machine[on.NR_PATIENCE_ROUNDS]:
+        fails = s.machine[at.BATCH_CONTEXT] + at.PASS_FAILS
+        s.machine[fails] = 0 if s.machine[at.BATCH_WRITTEN] else s.machine[fails] + s.machine[at.BATCH_NR]
+    s.machine[at.BATCH_NR] = 0
+
+
+@jit
+def is_hopeless(s: State, context: int, root: int) -> bool:
+    """Return whether everything below ``root`` was scanned in vain too often; the answer is given once."""
+    rounds = s.machine[on.NR_PATIENCE_ROUNDS]
+    listed = s.groups[root, at.GROUP_NR_LRU_TREE]
+    if not rounds or s.machine[context + at.PASS_FAILS] <= rounds * listed + s.machine[on.NR_TO_SCAN]:
+        return False
+    s.machine[context + at.PASS_FAILS] = 0
+    s.machine[context + at.PASS_ROOT] = 0
+    return True

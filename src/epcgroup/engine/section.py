@@ -1,0 +1,78 @@
+"""EPC sections, NUMA nodes and free pages.
+
+Free lists are first in, first out for each node. A section's pages that were never used stand in front of
+its node's list without being linked (``SECTION_FRESH`` counts through them), so that an unused EPC costs no
+memory.
+"""
+
+from epcgroup.engine import state as at
+from epcgroup.engine.jit import jit
+from epcgroup.engine.state import State
+
+
+@jit
+def add_section(s: State, index: int, first: int, nr_pages: int, node: int) -> None:
+    """Make frames ``first`` .. ``first + nr_pages - 1`` usable as section ``index`` on a node."""
+    section = at.SECTIONS + at.SECTION_WORDS * index
+    s.machine[section + at.SECTION_FIRST] = first
+    s.machine[section + at.SECTION_FRESH] = first
+    s.machine[section + at.SECTION_END] = first + nr_pages
+    s.machine[section + at.SECTION_NODE] = node
+    s.machine[at.NR_FREE] += nr_pages
+    s.machine[at.EREMOVE] += nr_pages
+
+
+@jit
+def _take_from(s: State, node: int) -> int:
+    for index in range(at.NR_SECTIONS):
+        section = at.SECTIONS + at.SECTION_WORDS * index
+        fresh = s.machine[section + at.SECTION_FRESH]
+        if fresh < s.machine[section + at.SECTION_END] and s.machine[section + at.SECTION_NODE] == node:
+            s.machine[section + at.SECTION_FRESH] = fresh + 1
+            return int(fresh)
+    queue = at.NODES + 2 * node
+    frame = s.machine[queue]
+    if frame:
+        s.machine[queue] = s.frames[frame, at.FRAME_NEXT]
+        if not s.machine[queue]:
+            s.machine[queue + 1] = 0
+    return int(frame)
+
+
+@jit
+def take(s: State) -> int:
+    """Take a free page: the running task's node first, then the others in cyclic order; 0 if there is none.
+
+    Source: ML, __sgx_alloc_epc_page.
+    """
+    start = s.machine[at.NODE]
+    for step in range(at.NR_NODES):
+        node = (start + step) % at.NR_NODES
+        frame = _take_from(s, node)
+        if frame:
+            s.machine[at.NR_FREE] -= 1
+            s.frames[frame, at.FRAME_NEXT] = 0
+            s.frames[frame, at.FRAME_FLAGS] = 0
+            s.frames[frame, at.FRAME_NODE] = node
+            return frame
+    return 0
+
+
+@jit
+def give(s: State, frame: int) -> None:
+    """Put a page back at the tail of its node's list, a poisoned one nowhere; the count rises for both.
+
+    Source: ML, sgx_free_epc_page.
+    """
+    s.machine[at.NR_FREE] += 1
+    poisoned = s.frames[frame, at.FRAME_FLAGS] & at.FRAME_POISONED
+    queue = at.NODES + 2 * s.frames[frame, at.FRAME_NODE]
+    s.frames[frame] = 0
+    s.frames[frame, at.FRAME_FLAGS] = poisoned
+    if not poisoned:
+        tail = s.machine[queue + 1]
+        if tail:
+            s.frames[tail, at.FRAME_NEXT] = frame
+        else:
+            s.machine[queue] = frame
+        s.machine[queue + 1] = frame
