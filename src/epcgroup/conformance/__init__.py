@@ -1,0 +1,1 @@
+"""The trace language: read a script, drive the engine, print the trace."""
