@@ -1,0 +1,104 @@
+"""Slabs: slots never overlap, memory follows the number of stored pages."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from epcgroup.pager.store import SLOT_BYTES, Budget, Slab
+
+NR_PAGES = 3000
+
+
+@pytest.fixture
+def slab() -> Slab:
+    return Slab(NR_PAGES)
+
+
+def drop(slab: Slab, page: int) -> None:
+    slab.free.append(slab.slots[page])
+
+
+def content(page: int) -> bytes:
+    return page.to_bytes(4, "little") * (SLOT_BYTES // 4)
+
+
+def resident_kib(slab: Slab) -> int:
+    """Memory the slab has touched, by the kernel's account."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    total, inside = 0, False
+    for line in lines:
+        head = line.split()[0]
+        if "-" in head and not head.endswith(":"):
+            start, end = (int(part, 16) for part in head.split("-"))
+            inside = start < slab.address + len(slab.view) and end > slab.address
+        elif inside and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+def test_random_use_keeps_every_page_apart(slab: Slab) -> None:
+    generator = random.Random(4)
+    held: set[int] = set()
+    for step in range(6000):
+        page = generator.randrange(NR_PAGES)
+        if page in held:
+            assert bytes(slab.record(page)) == content(page)
+            drop(slab, page)
+            held.remove(page)
+        else:
+            (record,) = slab.take([page])
+            record[:] = content(page)
+            assert bytes(slab.record(page)) == content(page)
+            held.add(page)
+        assert slab.nr_used == len(held)
+        if step % 500 == 0:
+            slab.trim()
+    assert all(bytes(slab.record(page)) == content(page) for page in held)
+
+
+def test_memory_follows_use(slab: Slab) -> None:
+    for page, record in enumerate(slab.take(range(NR_PAGES))):
+        record[:] = content(page)
+    full = resident_kib(slab)
+    assert full >= NR_PAGES * 4
+    for page in range(NR_PAGES):
+        if not 1000 <= page < 1100:
+            drop(slab, page)
+    assert slab.trim()
+    assert resident_kib(slab) <= 100 * 4 + 100
+    assert all(bytes(slab.record(page)) == content(page) for page in range(1000, 1100))
+
+
+def test_slots_are_used_again_lowest_first(slab: Slab) -> None:
+    slab.take(range(600))
+    for page in range(600):
+        drop(slab, page)
+    slab.trim()
+    slab.take([9])
+    assert slab.slots[9] == 0
+
+
+def test_trim_waits_until_it_pays(slab: Slab) -> None:
+    slab.take(range(1000))
+    for page in range(200):
+        drop(slab, page)
+    assert not slab.trim()
+    for page in range(200, 300):
+        drop(slab, page)
+    assert slab.trim()
+    assert not slab.trim()
+
+
+def test_close(slab: Slab) -> None:
+    slab.take([0])
+    slab.close()
+    with pytest.raises(ValueError, match="released"):
+        slab.record(0)
+
+
+def test_budget_counts_whole_slots() -> None:
+    budget = Budget(10 * SLOT_BYTES + 5)
+    assert budget.nr_free == budget.nr_slots == 10
+    budget.nr_free -= 3
+    assert budget.stored_bytes == 3 * SLOT_BYTES
