@@ -8,6 +8,7 @@ from math import exp
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from epcgroup.engine import state as at
 from epcgroup.engine import tree
@@ -24,18 +25,30 @@ def total_usec(state: State, group: int) -> int:
     return int(state.groups[rows, at.STAT_STALL_USEC].sum())
 
 
+def _totals_usec(state: State) -> NDArray[np.int64]:
+    """Waits of every group with all below it, int64 (rows of groups,), level by level up the tree."""
+    parents = state.groups[:, at.GROUP_PARENT]
+    carried = np.where(state.groups[:, at.GROUP_STATE] != 0, state.groups[:, at.STAT_STALL_USEC], 0)
+    totals = carried.copy()
+    while carried.any():
+        above = np.zeros_like(carried)
+        np.add.at(above, parents, carried)
+        above[0] = 0
+        totals += above
+        carried = above
+    return totals
+
+
 def tick(state: State, elapsed_usec: int) -> None:
     """Move the averages of every group on by ``elapsed_usec`` (> 0); overlapping waits count once."""
-    for group in np.nonzero(state.groups[:, at.GROUP_STATE])[0].tolist():
-        row = state.groups[group]
-        total = total_usec(state, group)
-        waited = max(0, total - int(row[at.GROUP_PRESSURE_TOTAL]))
-        share = min(1.0, waited / elapsed_usec) * _MILLION
-        row[at.GROUP_PRESSURE_TOTAL] = total
-        for index, window in enumerate(WINDOWS):
-            weight = 1 - exp(-elapsed_usec / _MILLION / window)
-            average = int(row[at.GROUP_PRESSURE + index])
-            row[at.GROUP_PRESSURE + index] = round(average + (share - average) * weight)
+    totals = _totals_usec(state)
+    columns = state.groups[:, at.GROUP_PRESSURE : at.GROUP_PRESSURE + len(WINDOWS)]
+    waited = np.maximum(totals - state.groups[:, at.GROUP_PRESSURE_TOTAL], 0)
+    shares = np.minimum(waited / elapsed_usec, 1.0) * _MILLION
+    state.groups[:, at.GROUP_PRESSURE_TOTAL] = totals
+    for index, window in enumerate(WINDOWS):
+        weight = 1 - exp(-elapsed_usec / _MILLION / window)
+        columns[:, index] += np.rint((shares - columns[:, index]) * weight).astype(np.int64)
 
 
 def text(state: State, group: int) -> str:

@@ -40,6 +40,8 @@ from epcgroup.pager.warmup import Compilations
 
 #: Seconds between two rounds of housekeeping (audit, trimming, members that have ended).
 _TICK_SECONDS: Final = 1.0
+#: Seconds between two updates of the averages. Source: kernel/sched/psi.c, PSI_FREQ.
+_PRESSURE_SECONDS: Final = 2.0
 #: The store holds so many EPCs unless told otherwise.
 _STORE_EPCS: Final = 4
 #: Connections beside those of enclaves: control, and those that are shaking hands.
@@ -149,6 +151,7 @@ class Pager:
             self.log,
         )
         self._next_tick = 0.0
+        self._last_pressure = monotonic()
         self._trim_turn = 0
         self.loop.every(min(_TICK_SECONDS, options.handshake_seconds), self._tick)
         # From here on a signal ends the pager cleanly, also before ``run``.
@@ -242,12 +245,20 @@ class Pager:
         if monotonic() < self._next_tick:
             return
         self._next_tick = monotonic() + _TICK_SECONDS
+        self._tick_pressure()
         self.auditor.audit_next()
         self.membership.prune_some()
         if self.enclaves:
             self._trim_turn += 1
             numbers = list(self.enclaves)
             self.enclaves[numbers[self._trim_turn % len(numbers)]].slab.trim()
+
+    def _tick_pressure(self) -> None:
+        """Move the averages of ``epc.pressure`` on, in the rhythm of the kernel's PSI."""
+        elapsed = monotonic() - self._last_pressure
+        if elapsed >= _PRESSURE_SECONDS:
+            self.epc.tick(int(elapsed * 1_000_000))
+            self._last_pressure += elapsed
 
     def close(self) -> None:
         """End: every client sees the end of file, nothing is left behind."""
