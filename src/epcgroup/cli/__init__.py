@@ -1,0 +1,1 @@
+"""The ``epcg`` command, one file a sub-command."""

@@ -1,0 +1,1 @@
+"""Kubernetes: manifests, claims, and running pods on one node."""

@@ -1,0 +1,47 @@
+"""Groups of pods: made below ``/kubepods``, with their claims as ``misc.max``, through any tree.
+
+What must not live here: what a claim is (``claims.py``), processes (``podrun.py``).
+"""
+
+from typing import Final
+
+from epcgroup.cgroupfs.texts import parse_misc
+from epcgroup.cgroupfs.tree import Tree, if_there
+from epcgroup.node.claims import effective_claim
+from epcgroup.node.objects import Container, Pod
+
+PARENT: Final = "/kubepods"
+_RESOURCE: Final = "sgx_epc"
+
+
+class Groups:
+    """The groups of one node's pods.
+
+    Attributes:
+        enforces: True where the tree knows limits on EPC. Found out by looking: if ``misc.capacity`` does
+            not list ``sgx_epc``, a limit is refused and the container would not start.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        capacity = if_there(lambda: parse_misc(tree.read("/", "misc.capacity"))) or {}
+        self.enforces = _RESOURCE in capacity
+        tree.mkdir(PARENT)
+
+    def make(self, pod: Pod) -> None:
+        """Make the group of a pod and of each of its containers, with their limits.
+
+        A container without a claim gets 0: who claims nothing gets no EPC.
+        """
+        self._make(pod.path, effective_claim(pod))
+        for container in pod.all_containers:
+            self._make(pod.container_path(container), container.claim_bytes or 0)
+
+    def _make(self, path: str, limit_bytes: int) -> None:
+        self._tree.mkdir(path)
+        if self.enforces:
+            self._tree.write(path, "misc.max", f"{_RESOURCE} {limit_bytes}\n")
+
+    def join(self, pod: Pod, container: Container, pid: int) -> None:
+        """Make a process a member of its container's group."""
+        self._tree.write(pod.container_path(container), "epc.procs", f"{pid}\n")

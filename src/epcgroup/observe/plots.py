@@ -1,0 +1,136 @@
+"""Plots of a comparison as SVG text: one strip for each pod, the three runs in one colour each.
+
+matplotlib is an extra (``report``) and is imported only when something is drawn.
+"""
+
+import io
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from epcgroup.errors import NotSupportedError
+from epcgroup.observe.fields import format_count, format_ns
+from epcgroup.observe.series import Line, program_lines, resident_pages
+from epcgroup.observe.story import RunStory, Story
+from epcgroup.units import LIMIT_MAX, PAGE_SIZE, format_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Colour of each run; told apart also by those who do not see red and green. Source: Okabe and Ito, 2008.
+COLOURS: Final = {"roomy": "#8a8f98", "not-enforced": "#d55e00", "enforced": "#0072b2"}
+_WIDTHS: Final = {"roomy": 1.6, "not-enforced": 1.6, "enforced": 2.0}
+_INK: Final = "#3c4350"
+_GRID: Final = "#e6e8ec"
+_STYLE: Final[dict[str, Any]] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "axes.edgecolor": "#c4c8d0",
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _GRID,
+    "axes.axisbelow": True,
+}
+
+
+def pod_strip(story: Story, pod: str) -> str:
+    """Return the plots of one pod as an SVG element: pages held, operations a second, p99.
+
+    Raises:
+        NotSupportedError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise NotSupportedError("plots need matplotlib: pip install 'epcgroup[report]'") from error
+    style: Any = {**_STYLE, "svg.hashsalt": pod}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(12.0, 2.75), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots(1, 3)
+        _resident(axes[0], story, pod)
+        _program(axes[1], axes[2], story, pod)
+        for axis in axes:
+            _dress(axis, story)
+        return _svg(figure, pod)
+
+
+def _svg(figure: Any, pod: str) -> str:  # noqa: ANN401
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Several pictures share one page: their ids must not meet.
+    prefix = re.sub(r"[^a-z0-9]", "_", pod) + "__"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}", svg)
+    return re.sub(r'<svg [^>]*viewBox="([^"]+)"[^>]*>', _svg_head(pod), svg, count=1)
+
+
+def _svg_head(pod: str) -> str:
+    return (
+        r'<svg viewBox="\1" role="img" xmlns="http://www.w3.org/2000/svg"'
+        rf' xmlns:xlink="http://www.w3.org/1999/xlink" aria-label="plots of pod {pod}">'
+    )
+
+
+def _draw(axis: "Axes", run: RunStory, line: Line, scale: float = 1.0) -> None:
+    values = [value / scale for value in line.values]
+    axis.plot(line.seconds, values, color=COLOURS[run.name], linewidth=_WIDTHS[run.name], label=run.title)
+
+
+def _target(run: RunStory, pod: str) -> Any:  # noqa: ANN401
+    return next(target for target in run.recording.targets if target.pod == pod)
+
+
+def _resident(axis: "Axes", story: Story, pod: str) -> None:
+    axis.set_title("EPC pages held", loc="left", fontsize=9.5, fontweight="bold")
+    for run in story.runs:
+        _draw(axis, run, resident_pages(run.recording, _target(run, pod)))
+    claim_bytes = story.runs[0].figures[pod].claim_bytes
+    if claim_bytes != LIMIT_MAX:
+        axis.axhline(claim_bytes / PAGE_SIZE, color=_INK, linewidth=1.0, linestyle=(0, (4, 3)))
+        axis.annotate(f"claim {format_size(claim_bytes)}", (1.0, claim_bytes / PAGE_SIZE),
+                      xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
+                      ha="right", fontsize=8.5)  # fmt: skip
+    axis.set_ylim(0, axis.get_ylim()[1] * 1.05)
+    axis.yaxis.set_major_formatter(lambda value, _: format_count(value))
+
+
+def _program(operations: "Axes", latency: "Axes", story: Story, pod: str) -> None:
+    operations.set_title("operations a second", loc="left", fontsize=9.5, fontweight="bold")
+    latency.set_title("p99 of each second (log)", loc="left", fontsize=9.5, fontweight="bold")
+    drawn = False
+    for run in story.runs:
+        lines = program_lines(run.recording, _target(run, pod), run.window.end_ns)
+        if lines is not None:
+            drawn = True
+            _draw(operations, run, lines[0])
+            _draw(latency, run, lines[1])
+    if not drawn:
+        for axis in (operations, latency):
+            axis.text(0.5, 0.5, "reports nothing", transform=axis.transAxes, ha="center")
+        return
+    operations.set_ylim(0, max(1.0, operations.get_ylim()[1] * 1.08))
+    operations.yaxis.set_major_formatter(lambda value, _: format_count(value))
+    latency.set_yscale("log")
+    latency.yaxis.set_major_formatter(lambda value, _: format_ns(value))
+    latency.yaxis.set_minor_formatter(lambda *_: "")
+
+
+def _dress(axis: "Axes", story: Story) -> None:
+    """What all plots share: the axis of time, and warm-up greyed, because it is not counted."""
+    start = max((run.window.start_ns - run.recording.start_ns) / 1e9 for run in story.runs)
+    end = max((run.window.end_ns - run.recording.start_ns) / 1e9 for run in story.runs)
+    axis.axvspan(0, start, color="#f3f4f7", zorder=0)
+    axis.set_xlim(0, end)
+    axis.set_xlabel("seconds", fontsize=8.5)
+    axis.tick_params(length=0, labelsize=8.5)

@@ -1,0 +1,91 @@
+"""What was seen: immutable samples of groups and programs, and a recording of them.
+
+What must not live here: reading (``sampler.py``), arithmetic over time (``figures.py``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from epcgroup.client.report import Report
+from epcgroup.units import LIMIT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pod to watch.
+
+    Attributes:
+        pod: its name.
+        claim_bytes: effective claim.
+        path: its group.
+        containers: path of each container's group → the file its program reports to.
+    """
+
+    pod: str
+    claim_bytes: int
+    path: str
+    containers: Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSample:
+    """The files of one group at one moment; counters count since the group was made.
+
+    Attributes:
+        limit_bytes: ``LIMIT_MAX`` without a limit (or where the tree knows none).
+        current_bytes: EPC charged, with its descendants.
+        peak_bytes: highest ``current_bytes`` so far.
+        faults: page faults, own and of descendants.
+        granted: pages newly charged or brought back (EAUG and ELDU), own and of descendants.
+        evictions: pages written out, own and of descendants.
+        reclaimed_by: path of a group → pages of *this* group written out on its behalf; ``/`` is the machine.
+    """
+
+    limit_bytes: int = LIMIT_MAX
+    current_bytes: int = 0
+    peak_bytes: int = 0
+    faults: int = 0
+    granted: int = 0
+    evictions: int = 0
+    reclaimed_by: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All groups at one moment.
+
+    Attributes:
+        t_ns: CLOCK_MONOTONIC.
+        groups: path → the group; a group that is not there is missing.
+        phases: name of each pod → its phase.
+    """
+
+    t_ns: int
+    groups: Mapping[str, GroupSample]
+    phases: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything seen in one run.
+
+    Attributes:
+        targets: the pods watched.
+        start_ns: when the run began, CLOCK_MONOTONIC.
+        samples: in the order of time.
+        reports: path of a container's group → the lines its program reported so far.
+    """
+
+    targets: tuple[Target, ...]
+    start_ns: int
+    samples: list[Sample] = field(default_factory=list)
+    reports: dict[str, list[Report]] = field(default_factory=dict)
+
+    def forget_before(self, t_ns: int) -> None:
+        """Drop what is older, but for the last of each before it, so that a long run needs little memory."""
+        keep = max((i for i, sample in enumerate(self.samples) if sample.t_ns <= t_ns), default=0)
+        del self.samples[:keep]
+        for lines in self.reports.values():
+            keep = max((i for i, line in enumerate(lines) if line.t_ns <= t_ns), default=0)
+            del lines[:keep]

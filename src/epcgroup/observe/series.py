@@ -1,0 +1,58 @@
+"""Figures over time, for plots: pages of a pod, operations a second, percentile of each second."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from epcgroup.client.histogram import merged
+from epcgroup.client.report import Report
+from epcgroup.observe.figures import NS, latency_between, operations_at
+from epcgroup.observe.sample import Recording, Target
+from epcgroup.units import PAGE_SIZE
+
+_STEP_NS: Final = NS
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a plot: seconds since the start of the run, and a value (NaN: none) at each."""
+
+    seconds: list[float]
+    values: list[float]
+
+
+def resident_pages(recording: Recording, target: Target) -> Line:
+    """Return the EPC pages charged to a pod."""
+    seen = [(sample.t_ns, sample.groups[target.path]) for sample in recording.samples
+            if target.path in sample.groups]  # fmt: skip
+    seconds = [(t_ns - recording.start_ns) / NS for t_ns, _ in seen]
+    return Line(seconds, [group.current_bytes / PAGE_SIZE for _, group in seen])
+
+
+def _programs(recording: Recording, target: Target) -> list[list[Report]]:
+    lines = [recording.reports.get(path, []) for path in target.containers]
+    running = [[line for line in program if line.phase != "load"] for program in lines]
+    return [program for program in running if len(program) > 1]
+
+
+def _steps(recording: Recording, programs: list[list[Report]], end_ns: int) -> list[int]:
+    """Moments one second apart, from the first operation to the end."""
+    first = min(program[0].t_ns for program in programs) - recording.start_ns
+    start_ns = recording.start_ns + -(-first // _STEP_NS) * _STEP_NS
+    return list(range(start_ns, end_ns + 1, _STEP_NS))
+
+
+def program_lines(recording: Recording, target: Target, end_ns: int) -> tuple[Line, Line] | None:
+    """Return operations a second and p99 in nanoseconds of each second, or None without any report."""
+    programs = _programs(recording, target)
+    if not programs:
+        return None
+    steps = _steps(recording, programs, end_ns)
+    operations, latency, seconds = [], [], []
+    for start_ns, stop_ns in pairwise(steps):
+        seconds.append((stop_ns - recording.start_ns) / NS)
+        done = sum(operations_at(program, stop_ns) - operations_at(program, start_ns) for program in programs)
+        operations.append(done / ((stop_ns - start_ns) / NS))
+        p99 = merged(latency_between(program, start_ns, stop_ns) for program in programs).percentile(99)
+        latency.append(float("nan") if p99 is None else float(p99))
+    return Line(seconds, operations), Line(seconds, latency)

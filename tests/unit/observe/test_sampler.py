@@ -1,0 +1,79 @@
+"""Reading groups and reports, from a tree of plain directories."""
+
+from pathlib import Path
+
+import pytest
+
+from epcgroup.cgroupfs.directory import DirectoryTree
+from epcgroup.client.report import Report
+from epcgroup.observe.sample import Recording, Target
+from epcgroup.observe.sampler import ReportFile, Sampler, read_group
+from epcgroup.units import LIMIT_MAX
+
+FILES = {
+    "epc.current": "8192\n",
+    "epc.peak": "12288\n",
+    "epc.stat": "resident 4096\nevicted 0\nfaults 7\ncreated 2\nloaded 3\nreclaimed 4\n",
+    "epc.reclaimed_by": "/kubepods/a b 9\n/ 1\n",
+    "misc.max": "sgx_epc 65536\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "kubepods" / "kv"
+    folder.mkdir(parents=True)
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    return tmp_path
+
+
+def test_a_group_of_ours(root: Path) -> None:
+    group = read_group(DirectoryTree(root), "/kubepods/kv")
+    assert group is not None
+    assert (group.limit_bytes, group.current_bytes, group.peak_bytes) == (65536, 8192, 12288)
+    assert (group.faults, group.granted, group.evictions) == (7, 5, 4)
+    assert group.reclaimed_by == {"/kubepods/a b": 9, "/": 1}
+
+
+def test_a_kernels_group_has_no_files_of_ours(root: Path) -> None:
+    folder = root / "kubepods" / "kv"
+    for name in FILES:
+        (folder / name).unlink()
+    for name, content in (("max", "max"), ("current", "8192"), ("peak", "8192")):
+        (folder / f"misc.{name}").write_text(f"sgx_epc {content}\n")
+    group = read_group(DirectoryTree(root), "/kubepods/kv")
+    assert group is not None
+    assert (group.limit_bytes, group.current_bytes, group.faults) == (LIMIT_MAX, 8192, 0)
+
+
+def test_a_group_that_is_not_there(root: Path) -> None:
+    tree = DirectoryTree(root)
+    assert read_group(tree, "/kubepods/gone") is None
+    recording = Recording((Target("kv", 1, "/kubepods/kv", {"/kubepods/kv/main": root / "r"}),), 0)
+    sample = Sampler(tree, recording).look(5, {"kv": "Running"})
+    assert set(sample.groups) == {"/kubepods/kv"}
+    assert recording.samples == [sample]
+
+
+def test_reports_are_read_as_they_grow_and_half_a_line_waits(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    file = ReportFile(path)
+    assert file.read() == []
+    line = Report(5, 3).to_json()
+    path.write_text(line + "\n" + line[:20])
+    assert [report.operations for report in file.read()] == [3]
+    assert file.read() == []
+    with path.open("a") as grown:
+        grown.write(line[20:] + "\n")
+    assert [report.t_ns for report in file.read()] == [5]
+    assert file.nr_bad_lines == 0
+
+
+@pytest.mark.parametrize("bad", ["{", "[]", "1", '{"t_ns": 1}', "\xff", '{"t_ns":' + " " * (1 << 20) + "1}"])
+def test_what_is_no_report_is_counted_and_skipped(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "report"
+    path.write_text(f"{bad}\n{Report(5, 3).to_json()}\n", encoding="latin-1")
+    file = ReportFile(path)
+    assert [report.operations for report in file.read()] == [3]
+    assert file.nr_bad_lines == 1
