@@ -28,7 +28,9 @@ def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     held = s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
     if held > 0:
         return HIT
-    can_create = s.enclaves[encl, at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED and s.machine[at.SGX2]
+    # V2 B4: the kernel does not ask whether the enclave was killed, and crashes.
+    state = s.enclaves[encl, at.ENCLAVE_FLAGS] & (at.ENCLAVE_INITIALISED | at.ENCLAVE_KILLED)
+    can_create = state == at.ENCLAVE_INITIALISED and s.machine[at.SGX2]
     if held == 0 and not can_create:
         return NO_PAGE
     # A fault that may reclaim itself waits like any other: a signal must not make SIGBUS of it (S3).
