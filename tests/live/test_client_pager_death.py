@@ -155,7 +155,8 @@ wait()
     with deaf_pager(tmp_path, SERVED) as (_, path), program(code, path) as process:
         assert process.stdout is not None
         undertaker = int(process.stdout.readline())
-        assert "undertaker" in Path(f"/proc/{undertaker}/cmdline").read_text()
+        # Between fork and the end of exec the new process has no command line yet.
+        wait_until(lambda: "undertaker" in Path(f"/proc/{undertaker}/cmdline").read_text())
         process.kill()
         process.wait()
         wait_until(lambda: not Path(f"/proc/{undertaker}/exe").exists())
