@@ -60,10 +60,13 @@ def _show(title: str, row: dict[str, Any]) -> None:
 
 
 def until(evictions: int) -> list[dict[str, Any]]:
-    """Run rounds of both methods and both agers until so many evictions were made; stops at a lost update."""
+    """Run rounds, each method with each ager at least once, until so many evictions were made.
+
+    Stops at a lost update.
+    """
     rows: list[dict[str, Any]] = []
     variants = [("splice", "fifo"), ("splice", "refault"), ("wp", "fifo"), ("wp", "refault")]
-    while sum(row["evictions"] for row in rows) < evictions:
+    while len(rows) < len(variants) or sum(row["evictions"] for row in rows) < evictions:
         evict, ager = variants[len(rows) % len(variants)]
         rows.append(one_round(evict=evict, ager=ager))
         _show(f"{evict}, ager {ager}", rows[-1])
