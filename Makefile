@@ -7,7 +7,7 @@ DEMO   ?= examples/noisy-neighbour.yaml
 DEMO_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench soak clean
+.PHONY: help setup demo test lint format coverage bench soak clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -38,6 +38,11 @@ lint: $(STAMP)  ## style, types, import directions
 format: $(STAMP)  ## rewrite the sources to the style
 	$(BIN)/ruff check --fix src tests benchmarks .ci
 	$(BIN)/ruff format src tests benchmarks .ci
+
+coverage: $(STAMP)  ## branch coverage of the engine, run as plain Python (two minutes; fails below 98 %)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --timeout=500 tests/unit/engine tests/unit/conformance \
+	  tests/property tests/conformance tests/golden --cov=epcgroup.engine --cov-branch \
+	  --cov-report=term-missing:skip-covered --cov-fail-under=98
 
 bench: $(STAMP)  ## all benchmarks; writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.engine_call
