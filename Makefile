@@ -45,6 +45,7 @@ coverage: $(STAMP)  ## branch coverage of the engine, run as plain Python (two m
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98
 
 bench: $(STAMP)  ## all benchmarks; writes benchmarks/results/*.json
+	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_call
 	$(BIN)/python -m benchmarks.pager
 	$(BIN)/python -m benchmarks.startup

@@ -15,20 +15,28 @@ def have_compiler() -> bool:
     return shutil.which("gcc") is not None
 
 
-def compiled(source: str, *, shared: bool = False, libraries: tuple[str, ...] = ()) -> Path:
+def compiled(
+    source: str, *, shared: bool = False, libraries: tuple[str, ...] = (), prelude: str = ""
+) -> Path:
     """Compile ``native/SOURCE`` with gcc -O3 unless that was done before, and return the binary's path.
+
+    ``prelude`` is C text that is put before the source (a generated header).
 
     Raises:
         subprocess.CalledProcessError: the compiler refused; its message went to stderr.
     """
     text = NATIVE / source
-    key = hashlib.sha256(text.read_bytes() + repr((shared, libraries)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(text.read_bytes() + repr((shared, libraries, prelude)).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "epcgroup" / "native"
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / f"{text.stem}-{key}{'.so' if shared else ''}"
     if not target.exists():
         partial = target.with_suffix(f".{os.getpid()}")
         flags = ["-shared", "-fPIC"] if shared else []
+        if prelude:
+            included = target.with_suffix(".h")
+            included.write_text(prelude)
+            flags += ["-include", str(included)]
         subprocess.run(
             [
                 "gcc",

@@ -43,6 +43,12 @@ class InvalidSizeError(UsageError):
         )
 
 
+class SizeRangeError(InvalidSizeError):
+    """A size does not fit 64 bits (ERANGE)."""
+
+    errno = _errno.ERANGE
+
+
 class InvalidLimitError(UsageError):
     """A text is not accepted by a limit file (EINVAL)."""
 

@@ -6,7 +6,7 @@ What must not live here: any rule of the EPC. This module knows numbers only.
 import re
 from typing import Final
 
-from epcgroup.errors import InvalidSizeError
+from epcgroup.errors import InvalidSizeError, SizeRangeError
 
 PAGE_SHIFT: Final = 12
 #: Size of an EPC page, in bytes. Source: SDM vol. 3D, 34.5 ("EPC pages are 4 KiB").
@@ -25,7 +25,8 @@ _SUFFIXES: Final = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
-_SIZE = re.compile(r"([0-9]+)(\.[0-9]+)?([kMGT]i?|Ki)?")
+#: No more digits than 64 bits need: what is longer is refused before it is counted.
+_SIZE = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?([kMGT]i?|Ki)?")
 
 
 def parse_size(text: str) -> int:
@@ -36,6 +37,7 @@ def parse_size(text: str) -> int:
 
     Raises:
         InvalidSizeError: the text is no such quantity or not a whole number of bytes.
+        SizeRangeError: the size does not fit 64 bits.
 
     Source: Kubernetes API conventions, "Quantity" (the sub-set that makes sense for memory).
     """
@@ -44,15 +46,14 @@ def parse_size(text: str) -> int:
     if match is None or suffix not in _SUFFIXES:
         raise InvalidSizeError(text, sorted(_SUFFIXES))
     scale = _SUFFIXES[suffix]
-    whole = int(match.group(1)) * scale
-    fraction = match.group(2)
-    if fraction is None:
-        return whole
-    digits = fraction[1:]
+    digits = (match.group(2) or ".0")[1:]
     part, rest = divmod(int(digits) * scale, int(10 ** len(digits)))
+    size_bytes = int(match.group(1)) * scale + part
     if rest:
         raise InvalidSizeError(text, sorted(_SUFFIXES))
-    return whole + part
+    if size_bytes > LIMIT_MAX:
+        raise SizeRangeError(text, sorted(_SUFFIXES))
+    return size_bytes
 
 
 def nr_pages(size_bytes: int) -> int:

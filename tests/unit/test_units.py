@@ -27,7 +27,24 @@ def test_quantities_mean_bytes(text: str, size_bytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Mi", "64 Mi", "64mi", "-1", "1e3", "0x10", "1.0001Ki", "64MiB", "ki", "1.", "٣"]
+    "text",
+    [
+        "",
+        "Mi",
+        "64 Mi",
+        "64mi",
+        "-1",
+        "1e3",
+        "0x10",
+        "1.0001Ki",
+        "64MiB",
+        "ki",
+        "1.",
+        "٣",
+        "9" * 5000,
+        "1." + "0" * 5000,
+        "16777216Ti",
+    ],
 )
 def test_other_texts_are_refused_and_named(text: str) -> None:
     with pytest.raises(InvalidSizeError) as caught:

@@ -8,7 +8,7 @@ from epcgroup.engine import background, misc, page, reclaim, section, shared, wa
 from epcgroup.engine import group as groups
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 EVICT = -3
@@ -19,14 +19,14 @@ LIVELOCK = -8
 _CONTEXT = at.CONTEXT_ALLOCATION
 
 
-@jit
+@inlined
 def page_of(s: State, group: int, may_reclaim: bool, signal: bool) -> int:
     """Take one page charged to ``group``; ``may_reclaim``: the caller can wait for a batch.
 
     Source: ML, V2, V17: sgx_alloc_epc_page.
     """
     s.machine[at.REFUSED_AT] = 0
-    if reclaim.step(s, _CONTEXT, group):
+    if s.machine[_CONTEXT + at.PASS_ROOT] and reclaim.step(s, _CONTEXT, group):
         return EVICT
     if not s.machine[on.ENFORCED]:
         return _watched(s, group, may_reclaim, signal)
@@ -80,14 +80,18 @@ def _no_free_page(s: State, group: int, may_reclaim: bool, signal: bool) -> int:
     return EVICT if reclaim.step(s, _CONTEXT, group) else REFUSED
 
 
-@jit
+@inlined
 def _charge(s: State, group: int, may_reclaim: bool, signal: bool) -> int:
     """Charge one page to a group; 0 or a negative outcome."""
     if s.machine[on.WALK] == on.WALK_SHARED:
         return _charge_patiently(s, group, may_reclaim, signal)
     level = misc.try_charge(s, group, at.RESOURCE_EPC, page.PAGE_BYTES)
-    if level == 0:
-        return 0
+    return 0 if level == 0 else _refused(s, group, level, may_reclaim, signal)
+
+
+@jit
+def _refused(s: State, group: int, level: int, may_reclaim: bool, signal: bool) -> int:
+    """A level has no room: reclaim below it; a negative outcome."""
     if level == misc.INVALID:
         return REFUSED
     s.machine[at.REFUSED_AT] = level
@@ -149,30 +153,30 @@ def _is_exhausted(s: State, group: int) -> bool:
     return bool(s.machine[_CONTEXT + at.PASS_EMPTY] > s.machine[on.NR_EMPTY_PASSES])
 
 
-@jit
+@inlined
 def _wake_ksgxd(s: State) -> None:
     """Wake ksgxd when few pages are free and something is reclaimable. Source: sgx_should_reclaim."""
     if s.machine[at.NR_FREE] < s.machine[on.NR_LOW] and s.groups[at.ROOT, at.GROUP_NR_LRU_TREE] > 0:
         s.machine[at.KSGXD_AWAKE] = 1
 
 
-@jit
+@inlined
 def queue_crowded(s: State, group: int) -> None:
     """Queue the item of every level from ``group`` up that has too little room left (series ``fair``).
 
     Too little: less than half of what the background keeps free, or above epc.high.
     """
     while group:
-        usage = s.groups[group, at.GROUP_USAGE] >> 12
-        limit = walk.limit_pages(s.groups[group, at.GROUP_MAX])
+        usage = s.groups[nth(group), at.GROUP_USAGE] >> 12
+        limit = walk.limit_pages(s.groups[nth(group), at.GROUP_MAX])
         trigger = limit - (walk.room_wanted(s, limit) >> 1)
         if (
-            usage > min(trigger, walk.limit_pages(s.groups[group, at.GROUP_HIGH]))
-            and s.groups[group, at.GROUP_NR_LRU_TREE]
+            usage > min(trigger, walk.limit_pages(s.groups[nth(group), at.GROUP_HIGH]))
+            and s.groups[nth(group), at.GROUP_NR_LRU_TREE]
             and s.machine[at.WORK_CURRENT] != group
         ):
             groups.queue(s, group)
-        group = s.groups[group, at.GROUP_PARENT]
+        group = s.groups[nth(group), at.GROUP_PARENT]
 
 
 @jit

@@ -8,7 +8,7 @@ what it took so far is held in ``ENCLAVE_HELD`` until it is called again.
 from epcgroup.engine import allocate, lru, page, table
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 VA_SLOTS = 512
@@ -19,7 +19,7 @@ EXISTS = -101
 _CREATION = -1
 
 
-@jit
+@inlined
 def _is_va_due(s: State, enclave: int) -> bool:
     if s.machine[on.VA_WHEN_NEEDED]:
         return bool(
@@ -36,20 +36,25 @@ def _is_va_spare(s: State, enclave: int) -> bool:
     )
 
 
-@jit
+@inlined
 def grow(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
     """Count one more page, with a VA page when one is due; 0 or a negative outcome. Source: sgx_encl_grow."""
-    if _is_va_due(s, enclave):
-        frame = allocate.page_of(s, group, may_reclaim, signal)
-        if frame < 0:
-            return frame
-        page.bind(s, frame, group, enclave, at.PAGE_VA)
-        s.machine[at.EPA] += 1
-        lru.add_fixed(s, frame)
-        s.frames[frame, at.FRAME_CHAIN] = s.enclaves[enclave, at.ENCLAVE_VA_HEAD]
-        s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = frame
-        s.enclaves[enclave, at.ENCLAVE_NR_VA] += 1
-    s.enclaves[enclave, at.ENCLAVE_PAGE_COUNT] += 1
+    answer = _add_va(s, enclave, group, may_reclaim, signal) if _is_va_due(s, enclave) else 0
+    if answer == 0:
+        s.enclaves[nth(enclave), at.ENCLAVE_PAGE_COUNT] += 1
+    return answer
+
+
+@jit
+def _add_va(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
+    frame = allocate.page_of(s, group, may_reclaim, signal)
+    if frame < 0:
+        return int(frame)
+    page.bind(s, frame, group, enclave, at.PAGE_VA - s.enclaves[enclave, at.ENCLAVE_VA_HEAD])
+    s.machine[at.EPA] += 1
+    lru.add_fixed(s, frame)
+    s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = frame
+    s.enclaves[enclave, at.ENCLAVE_NR_VA] += 1
     return 0
 
 
@@ -59,33 +64,33 @@ def shrink(s: State, enclave: int) -> None:
     s.enclaves[enclave, at.ENCLAVE_PAGE_COUNT] -= 1
     if _is_va_due(s, enclave) or _is_va_spare(s, enclave):
         frame = s.enclaves[enclave, at.ENCLAVE_VA_HEAD]
-        s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = s.frames[frame, at.FRAME_CHAIN]
+        s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = at.PAGE_VA - s.frames[frame, at.FRAME_PAGE]
         s.enclaves[enclave, at.ENCLAVE_NR_VA] -= 1
         s.machine[at.EREMOVE] += 1
         page.release(s, frame)
 
 
-@jit
+@inlined
 def hold(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
     """Take the page of a step, or the one held since the step was begun; a frame or a negative outcome."""
-    frame = s.enclaves[enclave, at.ENCLAVE_HELD]
-    if frame and s.frames[frame, at.FRAME_GROUP] == group:
+    frame = s.enclaves[nth(enclave), at.ENCLAVE_HELD]
+    if frame and s.frames[nth(frame), at.FRAME_GROUP] == group:
         return int(frame)
     let_go(s, enclave)
     frame = allocate.page_of(s, group, may_reclaim, signal)
     if frame > 0:
         page.bind(s, frame, group, enclave, 0)
-        s.enclaves[enclave, at.ENCLAVE_HELD] = frame
+        s.enclaves[nth(enclave), at.ENCLAVE_HELD] = frame
     return int(frame)
 
 
-@jit
+@inlined
 def let_go(s: State, enclave: int) -> None:
     """Free the page held for a step that failed (EREMOVE first), if there is one."""
-    frame = s.enclaves[enclave, at.ENCLAVE_HELD]
+    frame = s.enclaves[nth(enclave), at.ENCLAVE_HELD]
     if frame:
         s.machine[at.EREMOVE] += 1
-        s.enclaves[enclave, at.ENCLAVE_HELD] = 0
+        s.enclaves[nth(enclave), at.ENCLAVE_HELD] = 0
         page.release(s, frame)
 
 
@@ -142,7 +147,7 @@ def _create(s: State, enclave: int, group: int, signal: bool) -> int:
     return answer
 
 
-@jit
+@inlined
 def note_refusal(s: State, enclave: int, what: int, group: int, outcome: int) -> None:
     """Count one ``max`` event for each refused allocation, however often it is asked again, and its ``oom``.
 
@@ -154,13 +159,13 @@ def note_refusal(s: State, enclave: int, what: int, group: int, outcome: int) ->
         outcome: the answer, an ``Outcome`` (positive).
     """
     refuser = s.machine[at.REFUSED_AT]
-    if refuser and s.enclaves[enclave, at.ENCLAVE_REFUSED] != what:
-        s.groups[refuser, at.STAT_EVENT_MAX] += 1
-        s.enclaves[enclave, at.ENCLAVE_REFUSED] = what
+    if refuser and s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] != what:
+        s.groups[nth(refuser), at.STAT_EVENT_MAX] += 1
+        s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] = what
     if -outcome == allocate.REFUSED:
         s.groups[refuser if refuser else group, at.STAT_EVENT_OOM] += 1
     if -outcome not in (allocate.EVICT, allocate.BUSY):
-        s.enclaves[enclave, at.ENCLAVE_REFUSED] = 0
+        s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] = 0
 
 
 @jit
@@ -178,13 +183,13 @@ def initialise(s: State, enclave: int) -> None:
     s.enclaves[enclave, at.ENCLAVE_FLAGS] |= at.ENCLAVE_INITIALISED
 
 
-@jit
+@inlined
 def list_page(s: State, enclave: int, index: int, frame: int) -> None:
     """Make a held frame the resident page ``index``: child of the SECS, tail of its group's list."""
-    s.enclaves[enclave, at.ENCLAVE_HELD] = 0
-    s.frames[frame, at.FRAME_PAGE] = index
-    s.pages[s.enclaves[enclave, at.ENCLAVE_OFFSET] + index] = frame
-    s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] += 1
+    s.enclaves[nth(enclave), at.ENCLAVE_HELD] = 0
+    s.frames[nth(frame), at.FRAME_PAGE] = index
+    s.pages[nth(s.enclaves[nth(enclave), at.ENCLAVE_OFFSET] + index)] = frame
+    s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] += 1
     lru.add_tail(s, frame)
 
 
@@ -243,7 +248,7 @@ def free_all(s: State, enclave: int) -> None:
         s.enclaves[enclave, at.ENCLAVE_SECS] = 0
     while s.enclaves[enclave, at.ENCLAVE_VA_HEAD]:
         frame = s.enclaves[enclave, at.ENCLAVE_VA_HEAD]
-        s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = s.frames[frame, at.FRAME_CHAIN]
+        s.enclaves[enclave, at.ENCLAVE_VA_HEAD] = at.PAGE_VA - s.frames[frame, at.FRAME_PAGE]
         s.machine[at.EREMOVE] += 1
         page.release(s, frame)
     s.enclaves[enclave, at.ENCLAVE_NR_VA] = 0

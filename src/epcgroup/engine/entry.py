@@ -7,41 +7,38 @@ state is laid out on the other side; the order of the arrays is that of ``state.
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, fault
+from epcgroup.engine import background, fault, native
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 
-@jit
+@inlined
 def _padded(nbytes: int) -> int:
     return (nbytes + 63) & ~63
 
 
-@jit
+@inlined
 def state_over(buffer: NDArray[np.uint8]) -> State:
-    """Return the arrays of the state a buffer (uint8, its whole length) holds."""
-    words = at.MACHINE_WORDS * 8
-    machine = buffer[:words].view(np.int64)
-    rows = machine[at.NR_GROUPS] + 1
-    first = _padded(words)
-    end = first + rows * at.GROUP_COLUMNS * 8
-    groups = buffer[first:end].view(np.int64).reshape((rows, at.GROUP_COLUMNS))
-    rows = machine[at.NR_ENCLAVES] + 1
-    first = _padded(end)
-    end = first + rows * at.ENCLAVE_COLUMNS * 8
-    enclaves = buffer[first:end].view(np.int64).reshape((rows, at.ENCLAVE_COLUMNS))
-    rows = machine[at.NR_FRAMES] + 1
-    first = _padded(end)
-    end = first + rows * at.FRAME_COLUMNS * 4
-    frames = buffer[first:end].view(np.int32).reshape((rows, at.FRAME_COLUMNS))
+    """Return the arrays of the state a buffer (uint8, its whole length) holds; for compiled callers only."""
+    machine = native.row(buffer, 0, at.MACHINE_WORDS, np.int64)
+    nr_groups = machine[at.NR_GROUPS] + 1
+    nr_enclaves = machine[at.NR_ENCLAVES] + 1
+    nr_frames = machine[at.NR_FRAMES] + 1
     nr_pages = machine[at.NR_PAGES]
-    first = _padded(end)
-    end = first + nr_pages * 4
-    pages = buffer[first:end].view(np.int32)
-    first = _padded(end)
-    marks = buffer[first : first + nr_pages]
-    return State(machine, groups, enclaves, frames, pages, marks)
+    groups = _padded(at.MACHINE_WORDS * 8)
+    enclaves = groups + _padded(nr_groups * at.GROUP_COLUMNS * 8)
+    frames = enclaves + _padded(nr_enclaves * at.ENCLAVE_COLUMNS * 8)
+    pages = frames + _padded(nr_frames * at.FRAME_COLUMNS * 4)
+    marks = pages + _padded(nr_pages * 4)
+    return State(
+        machine,
+        native.table(buffer, groups, nr_groups, at.GROUP_COLUMNS, np.int64),
+        native.table(buffer, enclaves, nr_enclaves, at.ENCLAVE_COLUMNS, np.int64),
+        native.table(buffer, frames, nr_frames, at.FRAME_COLUMNS, np.int32),
+        native.row(buffer, pages, nr_pages, np.int32),
+        native.row(buffer, marks, nr_pages, np.uint8),
+    )
 
 
 @jit

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, enclave, entry, fault, files, group, lists, reclaim, section
+from epcgroup.engine import background, enclave, entry, fault, files, group, lists, reclaim, run, section
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
 from epcgroup.engine.groupface import GroupFace
@@ -231,6 +231,35 @@ class Epc(GroupFace):
         outcomes = np.zeros(int(self.state.machine[at.BATCH_NR]), np.uint8)
         background.age(self.state, outcomes)
         return outcomes
+
+    def run(
+        self,
+        trace: NDArray[np.uint32],
+        tasks: Sequence[tuple[int, int]],
+        *,
+        page_bits: int = 32,
+        idle: bool = True,
+    ) -> run.Counters:
+        """Follow a trace of page references in one compiled loop; batches are aged by the engine's marks.
+
+        Args:
+            trace: references, uint32, contiguous; ``stream << page_bits | page``.
+            tasks: (enclave, group charged) of each stream.
+            page_bits: 32 when there is one stream only.
+            idle: background work is done after every fault, as where a core is spare; else only what faults
+                wait for.
+
+        Raises:
+            UsageError: a batch waits for ``finish``; not such a trace; a reference to no stream or to no page
+                of it (what stands before it was done).
+            NoSuchEnclaveError, NoSuchGroupError: a task names none.
+        """
+        if self.state.machine[at.BATCH_NR]:
+            raise UsageError("a batch is waiting for finish")
+        for number, charged in tasks:
+            self._check_enclave(number)
+            self._check_group(charged)
+        return run.follow(self.state, self._buffer, trace, page_bits, tasks, idle)
 
     def put_back_batch(self) -> None:
         """Undo ``isolate``: every page goes back to the tail of its list."""

@@ -7,7 +7,7 @@ sgx_encl_eaug_page.
 from epcgroup.engine import allocate, enclave, lru
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 HIT = 0
@@ -18,18 +18,18 @@ _EVICT = 3
 _STAMP = 2**30 - 1
 
 
-@jit
+@inlined
 def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     """Bring page ``index`` in for a task of ``group``; an ``Outcome``.
 
     With EVICT a batch is isolated: act on it, finish it, ask again. Pages absent from an initialised
     enclave are created on demand where SGX2 is on.
     """
-    held = s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
+    held = s.pages[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)]
     if held > 0:
         return HIT
     # V2 B4: the kernel does not ask whether the enclave was killed, and crashes.
-    state = s.enclaves[encl, at.ENCLAVE_FLAGS] & (at.ENCLAVE_INITIALISED | at.ENCLAVE_KILLED)
+    state = s.enclaves[nth(encl), at.ENCLAVE_FLAGS] & (at.ENCLAVE_INITIALISED | at.ENCLAVE_KILLED)
     can_create = state == at.ENCLAVE_INITIALISED and s.machine[at.SGX2]
     if held == 0 and not can_create:
         return NO_PAGE
@@ -40,18 +40,18 @@ def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     return answer
 
 
-@jit
+@inlined
 def _count(s: State, encl: int, index: int, group: int, answer: int) -> None:
     """Statistics of a fault that was not a hit."""
     if answer in (CREATED, LOADED):
-        s.groups[group, at.STAT_FAULTS] += 1
+        s.groups[nth(group), at.STAT_FAULTS] += 1
     enclave.note_refusal(s, encl, index + 1, group, answer)
 
 
-@jit
+@inlined
 def _secs_in(s: State, encl: int, group: int, signal: bool) -> int:
     """Bring the SECS back if it is out; 0 or a negative outcome. It stays if the page is refused then."""
-    if not s.enclaves[encl, at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT:
+    if not s.enclaves[nth(encl), at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT:
         return 0
     answer = enclave.put_secs(s, encl, group, bool(s.machine[on.FAULT_RECLAIMS]), signal)
     if answer == 0:
@@ -59,7 +59,7 @@ def _secs_in(s: State, encl: int, group: int, signal: bool) -> int:
     return answer
 
 
-@jit
+@inlined
 def load(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     """Load an evicted page (ELDU), its SECS first; an ``Outcome``."""
     answer = _secs_in(s, encl, group, signal)
@@ -68,20 +68,20 @@ def load(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     frame = enclave.hold(s, encl, group, bool(s.machine[on.FAULT_RECLAIMS]), signal)
     if frame < 0:
         return -frame
-    stamp = -1 - s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
-    distance = (s.groups[group, at.STAT_RECLAIMED] - stamp) & _STAMP
-    if distance <= s.groups[group, at.STAT_RESIDENT]:
+    stamp = -1 - s.pages[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)]
+    distance = (s.groups[nth(group), at.STAT_RECLAIMED] - stamp) & _STAMP
+    if distance <= s.groups[nth(group), at.STAT_RESIDENT]:
         # Fewer pages left since than the group holds: a little more memory would have kept this one.
-        s.groups[group, at.STAT_REFAULTS] += 1
+        s.groups[nth(group), at.STAT_REFAULTS] += 1
     s.machine[at.ELDU] += 1
-    s.enclaves[encl, at.ENCLAVE_NR_EVICTED] -= 1
-    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LOADED
-    s.groups[group, at.STAT_LOADED] += 1
+    s.enclaves[nth(encl), at.ENCLAVE_NR_EVICTED] -= 1
+    s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_LOADED
+    s.groups[nth(group), at.STAT_LOADED] += 1
     enclave.list_page(s, encl, index, frame)
     return LOADED
 
 
-@jit
+@inlined
 def _create(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     """Create a page on demand (EAUG): SECS if out, the page, a VA page if due; an ``Outcome``."""
     may_reclaim = bool(s.machine[on.FAULT_RECLAIMS])
@@ -98,10 +98,10 @@ def _create(s: State, encl: int, index: int, group: int, signal: bool) -> int:
         enclave.let_go(s, encl)
         return -answer
     s.machine[at.EAUG] += 1
-    s.groups[group, at.STAT_CREATED] += 1
+    s.groups[nth(group), at.STAT_CREATED] += 1
     if s.machine[on.UNMARKED_BLOCKS]:
-        s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_UNMARKED
-    s.marks[s.enclaves[encl, at.ENCLAVE_OFFSET] + index] |= at.PAGE_PENDING
+        s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_UNMARKED
+    s.marks[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)] |= at.PAGE_PENDING
     enclave.list_page(s, encl, index, frame)
     return CREATED
 

@@ -6,7 +6,7 @@ still walked by reclaim, and is freed with its last reference; then a removed pa
 
 from epcgroup.engine import state as at
 from epcgroup.engine import walk
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 
@@ -57,16 +57,16 @@ def remove(s: State, group: int) -> bool:
     return True
 
 
-@jit
+@inlined
 def get(s: State, group: int) -> None:
     """Take a reference for a charged page."""
-    s.groups[group, at.GROUP_REFERENCES] += 1
+    s.groups[nth(group), at.GROUP_REFERENCES] += 1
 
 
-@jit
+@inlined
 def put(s: State, group: int) -> None:
     """Drop the reference of a charged page; frees a removed group with its last one."""
-    s.groups[group, at.GROUP_REFERENCES] -= 1
+    s.groups[nth(group), at.GROUP_REFERENCES] -= 1
     _free_unreferenced(s, group)
 
 
@@ -109,16 +109,16 @@ def _free(s: State, group: int, parent: int) -> None:
     s.groups[group] = 0
 
 
-@jit
+@inlined
 def queue(s: State, group: int) -> None:
     """Queue the work item of a group; nothing happens if it is queued already. Source: queue_work."""
-    if s.groups[group, at.GROUP_WORK_PENDING]:
+    if s.groups[nth(group), at.GROUP_WORK_PENDING]:
         return
-    s.groups[group, at.GROUP_WORK_PENDING] = 1
-    s.groups[group, at.GROUP_WORK_NEXT] = 0
+    s.groups[nth(group), at.GROUP_WORK_PENDING] = 1
+    s.groups[nth(group), at.GROUP_WORK_NEXT] = 0
     tail = s.machine[at.WORK_TAIL]
     if tail:
-        s.groups[tail, at.GROUP_WORK_NEXT] = group
+        s.groups[nth(tail), at.GROUP_WORK_NEXT] = group
     else:
         s.machine[at.WORK_HEAD] = group
     s.machine[at.WORK_TAIL] = group

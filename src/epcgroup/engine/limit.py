@@ -7,7 +7,7 @@ Source: kernel/cgroup/misc.c (misc_cg_max_write), lib/kstrtox.c; vectors observe
 from collections.abc import Mapping
 from typing import Final
 
-from epcgroup.errors import InvalidLimitError, InvalidSizeError, LimitRangeError, TooLongError
+from epcgroup.errors import InvalidLimitError, InvalidSizeError, LimitRangeError, SizeRangeError, TooLongError
 from epcgroup.units import LIMIT_MAX, parse_size
 
 #: A control file takes so many bytes in one write. Source: kernfs, CGROUP_FILE writes.
@@ -96,12 +96,11 @@ def parse_bytes(text: str | bytes) -> int:
         return parse_u64(value)
     except InvalidLimitError:
         try:
-            size = parse_size(value.decode("latin-1"))
+            return parse_size(value.decode("latin-1"))
+        except SizeRangeError as error:
+            raise LimitRangeError(f"{_show(value)} exceeds {LIMIT_MAX}") from error
         except InvalidSizeError as error:
             raise InvalidLimitError(str(error)) from error
-    if size > LIMIT_MAX:
-        raise LimitRangeError(f"{_show(value)} exceeds {LIMIT_MAX}")
-    return size
 
 
 def format_limit(limit: int) -> str:

@@ -7,71 +7,80 @@ below" is one look.
 
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 
-@jit
+@inlined
 def owner(s: State, frame: int) -> int:
     """Return the group on whose list a frame belongs: the one charged, or the root of a single list."""
     if s.machine[on.WALK] == on.WALK_ONE_LIST:
         return at.ROOT
-    return int(s.frames[frame, at.FRAME_GROUP])
+    return int(s.frames[nth(frame), at.FRAME_GROUP])
 
 
-@jit
-def _count(s: State, group: int, change: int) -> None:
-    s.groups[group, at.GROUP_NR_LRU] += change
+@inlined
+def count(s: State, group: int, change: int) -> None:
+    """Move the counts of a list and of all levels above it."""
+    s.groups[nth(group), at.GROUP_NR_LRU] += change
     while group:
-        s.groups[group, at.GROUP_NR_LRU_TREE] += change
-        group = s.groups[group, at.GROUP_PARENT]
+        s.groups[nth(group), at.GROUP_NR_LRU_TREE] += change
+        group = s.groups[nth(group), at.GROUP_PARENT]
 
 
-@jit
+@inlined
 def _append(s: State, group: int, frame: int, head: int) -> None:
-    tail = s.groups[group, head + 1]
-    s.frames[frame, at.FRAME_PREVIOUS] = tail
-    s.frames[frame, at.FRAME_NEXT] = 0
+    tail = s.groups[nth(group), head + 1]
+    s.frames[nth(frame), at.FRAME_PREVIOUS] = tail
+    s.frames[nth(frame), at.FRAME_NEXT] = 0
     if tail:
-        s.frames[tail, at.FRAME_NEXT] = frame
+        s.frames[nth(tail), at.FRAME_NEXT] = frame
     else:
-        s.groups[group, head] = frame
-    s.groups[group, head + 1] = frame
+        s.groups[nth(group), head] = frame
+    s.groups[nth(group), head + 1] = frame
 
 
-@jit
+@inlined
 def _unlink(s: State, group: int, frame: int, head: int) -> None:
-    following = s.frames[frame, at.FRAME_NEXT]
-    previous = s.frames[frame, at.FRAME_PREVIOUS]
+    following = s.frames[nth(frame), at.FRAME_NEXT]
+    previous = s.frames[nth(frame), at.FRAME_PREVIOUS]
     if following:
-        s.frames[following, at.FRAME_PREVIOUS] = previous
+        s.frames[nth(following), at.FRAME_PREVIOUS] = previous
     else:
-        s.groups[group, head + 1] = previous
+        s.groups[nth(group), head + 1] = previous
     if previous:
-        s.frames[previous, at.FRAME_NEXT] = following
+        s.frames[nth(previous), at.FRAME_NEXT] = following
     else:
-        s.groups[group, head] = following
-    s.frames[frame, at.FRAME_NEXT] = 0
-    s.frames[frame, at.FRAME_PREVIOUS] = 0
+        s.groups[nth(group), head] = following
+    s.frames[nth(frame), at.FRAME_NEXT] = 0
+    s.frames[nth(frame), at.FRAME_PREVIOUS] = 0
 
 
-@jit
+@inlined
 def add_tail(s: State, frame: int) -> None:
     """Put a frame at the tail (young end) of its list. Source: sgx_mark_page_reclaimable."""
     group = owner(s, frame)
     _append(s, group, frame, at.GROUP_LRU_HEAD)
-    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LISTED
-    _count(s, group, 1)
+    s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_LISTED
+    count(s, group, 1)
 
 
-@jit
+@inlined
 def remove(s: State, frame: int) -> None:
     """Take a frame off its reclaimable list; nothing happens if it is on none."""
-    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_LISTED:
+    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_LISTED:
         group = owner(s, frame)
         _unlink(s, group, frame, at.GROUP_LRU_HEAD)
-        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_LISTED
-        _count(s, group, -1)
+        s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_LISTED
+        count(s, group, -1)
+
+
+@inlined
+def isolate(s: State, group: int, frame: int) -> None:
+    """Take a frame of a group's list into the batch; the caller counts it."""
+    _unlink(s, group, frame, at.GROUP_LRU_HEAD)
+    flags = s.frames[nth(frame), at.FRAME_FLAGS]
+    s.frames[nth(frame), at.FRAME_FLAGS] = (flags & ~at.FRAME_LISTED) | at.FRAME_ISOLATED
 
 
 @jit
@@ -84,11 +93,11 @@ def add_fixed(s: State, frame: int) -> None:
         s.groups[group, at.GROUP_NR_FIXED] += 1
 
 
-@jit
+@inlined
 def remove_fixed(s: State, frame: int) -> None:
     """Take a frame off the unreclaimable list; nothing happens if it is not there."""
-    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_FIXED:
-        group = int(s.frames[frame, at.FRAME_GROUP])
+    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_FIXED:
+        group = int(s.frames[nth(frame), at.FRAME_GROUP])
         _unlink(s, group, frame, at.GROUP_FIXED_HEAD)
-        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_FIXED
-        s.groups[group, at.GROUP_NR_FIXED] -= 1
+        s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_FIXED
+        s.groups[nth(group), at.GROUP_NR_FIXED] -= 1

@@ -7,40 +7,40 @@ from epcgroup.engine import group as groups
 from epcgroup.engine import lru, misc, section
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 PAGE_BYTES = 4096
 
 
-@jit
+@inlined
 def _statistic(page: int) -> int:
-    if page == at.PAGE_VA:
+    if page <= at.PAGE_VA:
         return at.STAT_VA
     if page == at.PAGE_SECS:
         return at.STAT_SECS
     return at.STAT_RESIDENT
 
 
-@jit
+@inlined
 def bind(s: State, frame: int, group: int, enclave: int, page: int) -> None:
-    """Give a taken and charged page its owner; ``page`` is an index, PAGE_SECS or PAGE_VA."""
-    s.frames[frame, at.FRAME_GROUP] = group
-    s.frames[frame, at.FRAME_ENCLAVE] = enclave
-    s.frames[frame, at.FRAME_PAGE] = page
+    """Give a taken and charged page its owner; ``page`` is an index, PAGE_SECS or a link of VA pages."""
+    s.frames[nth(frame), at.FRAME_GROUP] = group
+    s.frames[nth(frame), at.FRAME_ENCLAVE] = enclave
+    s.frames[nth(frame), at.FRAME_PAGE] = page
     groups.get(s, group)
-    s.groups[group, _statistic(page)] += 1
+    s.groups[nth(group), _statistic(page)] += 1
 
 
-@jit
+@inlined
 def release(s: State, frame: int) -> None:
     """Uncharge a page and put it on the free list; takes it off any list first. Source: sgx_free_epc_page."""
-    group = s.frames[frame, at.FRAME_GROUP]
+    group = s.frames[nth(frame), at.FRAME_GROUP]
     lru.remove(s, frame)
     lru.remove_fixed(s, frame)
-    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED:
+    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_ISOLATED:
         leave_batch(s, frame)
-    s.groups[group, _statistic(s.frames[frame, at.FRAME_PAGE])] -= 1
+    s.groups[nth(group), _statistic(s.frames[nth(frame), at.FRAME_PAGE])] -= 1
     misc.uncharge(s, group, at.RESOURCE_EPC, PAGE_BYTES)
     section.give(s, frame)
     groups.put(s, group)

@@ -8,75 +8,74 @@ can carry out a batch in between. Only one batch is isolated at a time.
 from epcgroup.engine import lru, page, walk
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 _STAMP = 2**30 - 1
 
 
-@jit
+@inlined
 def begin(s: State, context: int, root: int, want: int) -> None:
     """Start a pass from ``root`` that scans at least ``want`` pages."""
-    s.machine[context + at.PASS_ROOT] = root
-    s.machine[context + at.PASS_WANT] = 1 if s.machine[on.WALK] == on.WALK_ONE_LIST else want
-    s.machine[context + at.PASS_DONE] = 0
-    s.machine[context + at.PASS_WRITTEN] = 0
+    s.machine[nth(context + at.PASS_ROOT)] = root
+    s.machine[nth(context + at.PASS_WANT)] = 1 if s.machine[on.WALK] == on.WALK_ONE_LIST else want
+    s.machine[nth(context + at.PASS_DONE)] = 0
+    s.machine[nth(context + at.PASS_WRITTEN)] = 0
 
 
-@jit
+@inlined
 def _isolate_from(s: State, group: int, nr_pages: int) -> int:
     """Move up to ``nr_pages`` from the head of a group's list into the batch; returns how many."""
     done = 0
+    taken = 0
     while done < nr_pages and s.machine[at.BATCH_NR] < at.BATCH_ROWS:
-        frame = s.groups[group, at.GROUP_LRU_HEAD]
+        frame = s.groups[nth(group), at.GROUP_LRU_HEAD]
         if not frame:
             break
         done += 1
-        if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
+        if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
             continue  # V2 B1: left where it is while the scan budget runs down
-        charged = s.frames[frame, at.FRAME_GROUP]
-        lru.remove(s, frame)
-        s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_ISOLATED
+        charged = s.frames[nth(frame), at.FRAME_GROUP]
+        lru.isolate(s, group, frame)
+        taken += 1
         row = at.BATCH + at.BATCH_COLUMNS * s.machine[at.BATCH_NR]
-        s.machine[row] = s.frames[frame, at.FRAME_ENCLAVE]
-        s.machine[row + 1] = s.frames[frame, at.FRAME_PAGE]
-        s.machine[row + 2] = charged
-        s.machine[row + 3] = frame
+        s.machine[nth(row)] = s.frames[nth(frame), at.FRAME_ENCLAVE]
+        s.machine[nth(row + 1)] = s.frames[nth(frame), at.FRAME_PAGE]
+        s.machine[nth(row + 2)] = charged
+        s.machine[nth(row + 3)] = frame
         s.machine[at.BATCH_NR] += 1
-        s.groups[charged, at.STAT_SCANNED] += 1
+        s.groups[nth(charged), at.STAT_SCANNED] += 1
+    lru.count(s, group, -taken)
     return done
 
 
-@jit
+@inlined
 def open_batch(s: State, context: int, cause: int) -> None:
     """Note whose batch is being isolated."""
     s.machine[at.BATCH_SERIAL] += 1
     s.machine[at.BATCH_WRITTEN] = 0
     s.machine[at.BATCH_CONTEXT] = context
     s.machine[at.BATCH_CAUSE] = cause
-    s.machine[at.BATCH_IGNORE_AGE] = s.machine[context + at.PASS_IGNORE_AGE]
+    s.machine[at.BATCH_IGNORE_AGE] = s.machine[nth(context + at.PASS_IGNORE_AGE)]
     s.machine[at.BATCH_MAX_WRITTEN] = s.machine[on.NR_MAX_WRITTEN]
 
 
-@jit
+@inlined
 def _choose(s: State, root: int) -> int:
     if s.machine[on.WALK] == on.WALK_ONE_LIST:
         return at.ROOT
     if s.machine[on.PREFERS_OVER]:
         return walk.next_preferred(s, root)
-    while True:
-        group = walk.next_round_robin(s, root)
-        if s.groups[group, at.GROUP_NR_LRU]:
-            return group
+    return walk.next_round_robin(s, root)
 
 
-@jit
+@inlined
 def _scan_size(s: State, root: int, context: int) -> int:
     size = s.machine[on.NR_TO_SCAN]
     if s.machine[on.PREFERS_OVER]:
         # fair: a small group is not emptied by one batch, and no more is taken than was asked for.
-        eighth = (s.groups[root, at.GROUP_NR_LRU_TREE] >> 3) + 1
-        left = s.machine[context + at.PASS_WANT] - s.machine[context + at.PASS_DONE]
+        eighth = (s.groups[nth(root), at.GROUP_NR_LRU_TREE] >> 3) + 1
+        left = s.machine[nth(context + at.PASS_WANT)] - s.machine[nth(context + at.PASS_DONE)]
         size = min(size, max(eighth, left))
     return int(size)
 
@@ -87,18 +86,18 @@ def step(s: State, context: int, cause: int) -> int:
 
     Source: V17, sgx_cgroup_reclaim_pages: one list a step, until enough was scanned or no list holds a page.
     """
-    root = s.machine[context + at.PASS_ROOT]
+    root = s.machine[nth(context + at.PASS_ROOT)]
     if not root:
         return 0
-    scanned_enough = s.machine[context + at.PASS_DONE] >= s.machine[context + at.PASS_WANT]
+    scanned_enough = s.machine[nth(context + at.PASS_DONE)] >= s.machine[nth(context + at.PASS_WANT)]
     tree = at.ROOT if s.machine[on.WALK] == on.WALK_ONE_LIST else root
-    if scanned_enough or s.groups[tree, at.GROUP_NR_LRU_TREE] == 0:
-        s.machine[context + at.PASS_ROOT] = 0
+    if scanned_enough or s.groups[nth(tree), at.GROUP_NR_LRU_TREE] == 0:
+        s.machine[nth(context + at.PASS_ROOT)] = 0
         return 0
     size = _scan_size(s, tree, context)
     open_batch(s, context, cause)
     done = _isolate_from(s, _choose(s, tree), size)
-    s.machine[context + at.PASS_DONE] += done
+    s.machine[nth(context + at.PASS_DONE)] += done
     return done
 
 
@@ -120,22 +119,22 @@ def isolate_shared(s: State, context: int, root: int, nr_pages: int, cause: int)
     return int(s.machine[at.BATCH_NR])
 
 
-@jit
+@inlined
 def is_row_valid(s: State, row: int) -> bool:
     """Return whether the page of a batch row is still isolated (its enclave may have gone meanwhile)."""
     frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
-    return bool(frame and s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED)
+    return bool(frame and s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_ISOLATED)
 
 
-@jit
+@inlined
 def put_back(s: State, row: int) -> None:
     """Put a page of the batch back at the tail of its list: young, or no backing store."""
     frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
-    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
     lru.add_tail(s, frame)
 
 
-@jit
+@inlined
 def write_row(s: State, row: int) -> bool:
     """Account for one page that was written out; returns whether its SECS must leave too.
 
@@ -143,26 +142,26 @@ def write_row(s: State, row: int) -> bool:
     ``free_row``. Source: sgx_reclaimer_write.
     """
     where = at.BATCH + at.BATCH_COLUMNS * row
-    enclave = s.machine[where]
-    charged = s.machine[where + 2]
-    element = s.enclaves[enclave, at.ENCLAVE_OFFSET] + s.machine[where + 1]
-    s.groups[charged, at.STAT_RECLAIMED] += 1
-    s.pages[element] = -1 - (s.groups[charged, at.STAT_RECLAIMED] & _STAMP)
+    enclave = s.machine[nth(where)]
+    charged = s.machine[nth(where + 2)]
+    element = s.enclaves[nth(enclave), at.ENCLAVE_OFFSET] + s.machine[nth(where + 1)]
+    s.groups[nth(charged), at.STAT_RECLAIMED] += 1
+    s.pages[nth(element)] = -1 - (s.groups[nth(charged), at.STAT_RECLAIMED] & _STAMP)
     s.machine[at.EBLOCK] += 1
     s.machine[at.EWB] += 1
-    if s.enclaves[enclave, at.ENCLAVE_TRACKED] != s.machine[at.BATCH_SERIAL]:
+    if s.enclaves[nth(enclave), at.ENCLAVE_TRACKED] != s.machine[at.BATCH_SERIAL]:
         # The first EWB of a batch finds the enclave not tracked: ETRACK, then EWB again.
-        s.enclaves[enclave, at.ENCLAVE_TRACKED] = s.machine[at.BATCH_SERIAL]
+        s.enclaves[nth(enclave), at.ENCLAVE_TRACKED] = s.machine[at.BATCH_SERIAL]
         s.machine[at.ETRACK] += 1
         s.machine[at.EWB] += 1
-    s.enclaves[enclave, at.ENCLAVE_NR_EVICTED] += 1
-    s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] -= 1
+    s.enclaves[nth(enclave), at.ENCLAVE_NR_EVICTED] += 1
+    s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] -= 1
     s.machine[s.machine[at.BATCH_CONTEXT] + at.PASS_WRITTEN] += 1
     s.machine[at.BATCH_WRITTEN] += 1
     return bool(
-        s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] == 0
-        and s.enclaves[enclave, at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED
-        and s.enclaves[enclave, at.ENCLAVE_SECS]
+        s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] == 0
+        and s.enclaves[nth(enclave), at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED
+        and s.enclaves[nth(enclave), at.ENCLAVE_SECS]
     )
 
 
@@ -177,22 +176,24 @@ def write_secs(s: State, enclave: int) -> None:
     page.release(s, frame)
 
 
-@jit
+@inlined
 def free_row(s: State, row: int) -> None:
     """Uncharge and free the EPC page of a row that was written out."""
     where = at.BATCH + at.BATCH_COLUMNS * row + 3
-    frame = s.machine[where]
-    s.machine[where] = 0
-    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    frame = s.machine[nth(where)]
+    s.machine[nth(where)] = 0
+    s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
     page.release(s, frame)
 
 
-@jit
+@inlined
 def close_batch(s: State) -> None:
     """End the batch: all its rows have been answered."""
     if s.machine[on.NR_PATIENCE_ROUNDS]:
         fails = s.machine[at.BATCH_CONTEXT] + at.PASS_FAILS
-        s.machine[fails] = 0 if s.machine[at.BATCH_WRITTEN] else s.machine[fails] + s.machine[at.BATCH_NR]
+        s.machine[nth(fails)] = (
+            0 if s.machine[at.BATCH_WRITTEN] else s.machine[nth(fails)] + s.machine[at.BATCH_NR]
+        )
     s.machine[at.BATCH_NR] = 0
 
 
@@ -200,9 +201,9 @@ def close_batch(s: State) -> None:
 def is_hopeless(s: State, context: int, root: int) -> bool:
     """Return whether everything below ``root`` was scanned in vain too often; the answer is given once."""
     rounds = s.machine[on.NR_PATIENCE_ROUNDS]
-    listed = s.groups[root, at.GROUP_NR_LRU_TREE]
-    if not rounds or s.machine[context + at.PASS_FAILS] <= rounds * listed + s.machine[on.NR_TO_SCAN]:
+    listed = s.groups[nth(root), at.GROUP_NR_LRU_TREE]
+    if not rounds or s.machine[nth(context + at.PASS_FAILS)] <= rounds * listed + s.machine[on.NR_TO_SCAN]:
         return False
-    s.machine[context + at.PASS_FAILS] = 0
-    s.machine[context + at.PASS_ROOT] = 0
+    s.machine[nth(context + at.PASS_FAILS)] = 0
+    s.machine[nth(context + at.PASS_ROOT)] = 0
     return True

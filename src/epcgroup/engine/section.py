@@ -6,7 +6,7 @@ memory.
 """
 
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 
@@ -22,24 +22,27 @@ def add_section(s: State, index: int, first: int, nr_pages: int, node: int) -> N
     s.machine[at.EREMOVE] += nr_pages
 
 
-@jit
+@inlined
 def _take_from(s: State, node: int) -> int:
     for index in range(at.NR_SECTIONS):
         section = at.SECTIONS + at.SECTION_WORDS * index
-        fresh = s.machine[section + at.SECTION_FRESH]
-        if fresh < s.machine[section + at.SECTION_END] and s.machine[section + at.SECTION_NODE] == node:
-            s.machine[section + at.SECTION_FRESH] = fresh + 1
+        fresh = s.machine[nth(section + at.SECTION_FRESH)]
+        if (
+            fresh < s.machine[nth(section + at.SECTION_END)]
+            and s.machine[nth(section + at.SECTION_NODE)] == node
+        ):
+            s.machine[nth(section + at.SECTION_FRESH)] = fresh + 1
             return int(fresh)
     queue = at.NODES + 2 * node
-    frame = s.machine[queue]
+    frame = s.machine[nth(queue)]
     if frame:
-        s.machine[queue] = s.frames[frame, at.FRAME_NEXT]
-        if not s.machine[queue]:
-            s.machine[queue + 1] = 0
+        s.machine[nth(queue)] = s.frames[nth(frame), at.FRAME_NEXT]
+        if not s.machine[nth(queue)]:
+            s.machine[nth(queue + 1)] = 0
     return int(frame)
 
 
-@jit
+@inlined
 def take(s: State) -> int:
     """Take a free page: the running task's node first, then the others in cyclic order; 0 if there is none.
 
@@ -51,28 +54,29 @@ def take(s: State) -> int:
         frame = _take_from(s, node)
         if frame:
             s.machine[at.NR_FREE] -= 1
-            s.frames[frame, at.FRAME_NEXT] = 0
-            s.frames[frame, at.FRAME_FLAGS] = 0
-            s.frames[frame, at.FRAME_NODE] = node
+            s.frames[nth(frame), at.FRAME_NEXT] = 0
+            s.frames[nth(frame), at.FRAME_FLAGS] = node << at.FRAME_NODE_SHIFT
             return frame
     return 0
 
 
-@jit
+@inlined
 def give(s: State, frame: int) -> None:
     """Put a page back at the tail of its node's list, a poisoned one nowhere; the count rises for both.
 
     Source: ML, sgx_free_epc_page.
     """
     s.machine[at.NR_FREE] += 1
-    poisoned = s.frames[frame, at.FRAME_FLAGS] & at.FRAME_POISONED
-    queue = at.NODES + 2 * s.frames[frame, at.FRAME_NODE]
-    s.frames[frame] = 0
-    s.frames[frame, at.FRAME_FLAGS] = poisoned
+    flags = s.frames[nth(frame), at.FRAME_FLAGS]
+    poisoned = flags & at.FRAME_POISONED
+    node = flags >> at.FRAME_NODE_SHIFT
+    queue = at.NODES + 2 * node
+    s.frames[nth(frame)] = 0
+    s.frames[nth(frame), at.FRAME_FLAGS] = poisoned | node << at.FRAME_NODE_SHIFT
     if not poisoned:
-        tail = s.machine[queue + 1]
+        tail = s.machine[nth(queue + 1)]
         if tail:
-            s.frames[tail, at.FRAME_NEXT] = frame
+            s.frames[nth(tail), at.FRAME_NEXT] = frame
         else:
-            s.machine[queue] = frame
-        s.machine[queue + 1] = frame
+            s.machine[nth(queue)] = frame
+        s.machine[nth(queue + 1)] = frame

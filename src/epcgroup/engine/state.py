@@ -4,7 +4,7 @@ The buffer may live in shared memory; other processes read it through the same v
 header is a valid empty state, so a sparse file costs nothing: frame 0, group 0 and enclave 0 mean "none".
 What must not live here: any rule, and any import of Numba (readers stay light).
 
-Arrays of :class:`State` (row 0 of every table is unused):
+Arrays of :class:`State` and :class:`Names` (row 0 of groups, enclaves and frames is unused):
 
 ========= ======== ====================================== ==========================================
 array     dtype    shape                                  holds
@@ -12,9 +12,11 @@ array     dtype    shape                                  holds
 machine   int64    (MACHINE_WORDS,)                       header, counters, queues, the batch, series
 groups    int64    (nr_groups + 1, GROUP_COLUMNS)         the cgroup tree and its figures
 enclaves  int64    (nr_enclaves + 1, ENCLAVE_COLUMNS)     enclaves and guest areas
-frames    int32    (nr_frames + 1, FRAME_COLUMNS)         EPC pages, 32 bytes each
+frames    int32    (nr_frames + 1, FRAME_COLUMNS)         EPC pages, 24 bytes each
 pages     int32    (nr_pages,)                            one enclave page: 0 absent, > 0 frame, < 0 evicted
 marks     uint8    (nr_pages,)                            page flags (``PAGE_*``)
+names     uint8    (nr_groups + 1, NAME_BYTES)            last part of a group's path, NUL-padded
+processes int64    (nr_processes, 2)                      members written to epc.procs: pid, group
 ========= ======== ====================================== ==========================================
 """
 
@@ -30,7 +32,7 @@ from epcgroup.errors import UsageError
 Buffer = Any
 
 MAGIC: Final = 0x45504347_524F5550  # "EPCGROUP"
-VERSION: Final = 1
+VERSION: Final = 2
 
 # Words of ``machine``: header.
 (
@@ -207,13 +209,13 @@ NAME_BYTES: Final = 256
     ENCLAVE_ID,  # number of creation
     ENCLAVE_OFFSET,  # first element in pages and marks
     ENCLAVE_SIZE,  # pages
-    ENCLAVE_FLAGS,
+    ENCLAVE_FLAGS,  # ENCLAVE_INITIALISED, ..._KILLED, ..._SECS_OUT
     ENCLAVE_SECS,  # frame of the SECS, 0 = out
-    ENCLAVE_VA_HEAD,  # VA frames linked by FRAME_CHAIN
-    ENCLAVE_NR_VA,
+    ENCLAVE_VA_HEAD,  # VA frames, linked through FRAME_PAGE
+    ENCLAVE_NR_VA,  # VA pages
     ENCLAVE_NR_CHILDREN,  # secs_child_cnt: resident pages
     ENCLAVE_PAGE_COUNT,  # page_cnt: SECS + every page grown - removals
-    ENCLAVE_NR_EVICTED,
+    ENCLAVE_NR_EVICTED,  # pages written out
     ENCLAVE_HOME,  # group that made it: evicted pages are shown there
     ENCLAVE_HELD,  # frame taken for a step that waits for a batch
     ENCLAVE_REFUSED,  # page + 1 whose allocation was refused and is being asked again
@@ -229,23 +231,22 @@ ENCLAVE_SECS_OUT: Final = 4
 # Columns of ``frames``.
 (
     FRAME_NEXT,  # in a list of a group, or in the free list
-    FRAME_PREVIOUS,
-    FRAME_GROUP,  # charged
-    FRAME_ENCLAVE,
-    FRAME_PAGE,  # index in the enclave, or PAGE_SECS, PAGE_VA
-    FRAME_FLAGS,
-    FRAME_CHAIN,
-    FRAME_NODE,
-) = range(8)
-FRAME_COLUMNS: Final = 8
+    FRAME_PREVIOUS,  # in a list of a group
+    FRAME_GROUP,  # group charged, 0 = free
+    FRAME_ENCLAVE,  # enclave or guest area it belongs to
+    FRAME_PAGE,  # index in the enclave, PAGE_SECS, or PAGE_VA - the enclave's next VA frame
+    FRAME_FLAGS,  # FRAME_* bits; from FRAME_NODE_SHIFT on the NUMA node
+) = range(6)
+FRAME_COLUMNS: Final = 6
 PAGE_SECS: Final = -1
-PAGE_VA: Final = -2
+PAGE_VA: Final = -2  # and everything below it
 FRAME_LISTED: Final = 1  # on the reclaimable list (RECLAIMER_TRACKED)
 FRAME_ISOLATED: Final = 2  # in the batch
 FRAME_FIXED: Final = 4  # v2: on the unreclaimable list
 FRAME_POISONED: Final = 8
 FRAME_LOADED: Final = 16  # came by ELDU
 FRAME_UNMARKED: Final = 32  # v2: recorded without the ENCLAVE flag (B1)
+FRAME_NODE_SHIFT: Final = 8
 
 # Bits of ``marks``.
 PAGE_TCS: Final = 1

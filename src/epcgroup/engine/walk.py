@@ -5,36 +5,61 @@ Pre-order: parent before children, children in order of creation; removed groups
 
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.engine.state import State
 
 _SHIFT = 12
 _PAGES_MASK = 2**52 - 1
 
 
-@jit
+@inlined
 def successor(s: State, group: int, root: int) -> int:
     """Return the group after ``group`` in pre-order inside ``root``'s subtree, 0 at the end."""
-    child = s.groups[group, at.GROUP_FIRST_CHILD]
+    child = s.groups[nth(group), at.GROUP_FIRST_CHILD]
     if child:
         return int(child)
     while group != root:
-        following = s.groups[group, at.GROUP_NEXT]
+        following = s.groups[nth(group), at.GROUP_NEXT]
         if following:
             return int(following)
-        group = s.groups[group, at.GROUP_PARENT]
+        group = s.groups[nth(group), at.GROUP_PARENT]
     return 0
+
+
+@inlined
+def _next_holding(s: State, group: int, root: int) -> int:
+    """Return the next group in pre-order with pages on its own list, 0 at the end.
+
+    Subtrees without such pages are not entered: a thousand idle groups cost nothing.
+    """
+    while True:
+        if s.groups[nth(group), at.GROUP_NR_LRU_TREE] > s.groups[nth(group), at.GROUP_NR_LRU]:
+            group = s.groups[nth(group), at.GROUP_FIRST_CHILD]
+        else:
+            while group != root and not s.groups[nth(group), at.GROUP_NEXT]:
+                group = s.groups[nth(group), at.GROUP_PARENT]
+            if group == root:
+                return 0
+            group = s.groups[nth(group), at.GROUP_NEXT]
+        if s.groups[nth(group), at.GROUP_NR_LRU]:
+            return int(group)
 
 
 @jit
 def next_round_robin(s: State, root: int) -> int:
-    """Return the group under ``root``'s cursor and move the cursor on. Source: V17, sgx_cgroup_next_get."""
-    current = s.groups[root, at.GROUP_CURSOR]
-    if not current:
-        current = root
-    following = successor(s, current, root)
-    s.groups[root, at.GROUP_CURSOR] = following if following else root
-    return int(current)
+    """Return the next group with pages from ``root``'s cursor on and move the cursor behind it.
+
+    There must be one. Source: V17, sgx_cgroup_next_get, called until a list is not empty.
+    """
+    group = _find(s, root, False, False)
+    _move_cursor(s, root, group)
+    return group
+
+
+@inlined
+def _move_cursor(s: State, root: int, group: int) -> None:
+    following = successor(s, group, root)
+    s.groups[nth(root), at.GROUP_CURSOR] = following if following else root
 
 
 @jit
@@ -49,68 +74,71 @@ def after_freed(s: State, group: int, root: int) -> int:
     return following if following else root
 
 
-@jit
+@inlined
 def limit_pages(limit: int) -> int:
     """Return a limit (bytes, bit pattern of a u64) in whole pages."""
     return int((limit >> _SHIFT) & _PAGES_MASK)
 
 
-@jit
+@inlined
 def is_protected(s: State, group: int, root: int) -> bool:
     """Return whether a level from ``group`` up to below ``root`` holds no more than its epc.low."""
     while group != root and group:
-        low = limit_pages(s.groups[group, at.GROUP_LOW])
-        if low and s.groups[group, at.GROUP_USAGE] >> _SHIFT <= low:
+        low = limit_pages(s.groups[nth(group), at.GROUP_LOW])
+        if low and s.groups[nth(group), at.GROUP_USAGE] >> _SHIFT <= low:
             return True
-        group = s.groups[group, at.GROUP_PARENT]
+        group = s.groups[nth(group), at.GROUP_PARENT]
     return False
 
 
-@jit
+@inlined
 def room_wanted(s: State, limit: int) -> int:
     """Return the pages the background keeps free below a limit (pages): 1/8, at most the margin."""
     return int(min(s.machine[on.NR_MARGIN], limit >> 3))
 
 
-@jit
+@inlined
 def background_target(s: State, group: int) -> int:
     """Return the usage, in pages, down to which the item of a group works (series ``fair``).
 
     Below misc.max by the room wanted, and not above epc.high.
     """
-    limit = limit_pages(s.groups[group, at.GROUP_MAX])
+    limit = limit_pages(s.groups[nth(group), at.GROUP_MAX])
     target = limit - room_wanted(s, limit)
-    return min(target, limit_pages(s.groups[group, at.GROUP_HIGH]))
+    return min(target, limit_pages(s.groups[nth(group), at.GROUP_HIGH]))
 
 
-@jit
+@inlined
 def is_crowded(s: State, group: int, root: int) -> bool:
     """Return whether a level from ``group`` up to below ``root`` holds more than its background target."""
     while group != root and group:
-        if s.groups[group, at.GROUP_USAGE] >> _SHIFT > background_target(s, group):
+        if s.groups[nth(group), at.GROUP_USAGE] >> _SHIFT > background_target(s, group):
             return True
-        group = s.groups[group, at.GROUP_PARENT]
+        group = s.groups[nth(group), at.GROUP_PARENT]
     return False
+
+
+@inlined
+def _suits(s: State, group: int, root: int, crowded: bool, unprotected: bool) -> bool:
+    return bool(
+        s.groups[nth(group), at.GROUP_NR_LRU]
+        and not (crowded and not is_crowded(s, group, root))
+        and not (unprotected and is_protected(s, group, root))
+    )
 
 
 @jit
 def _find(s: State, root: int, crowded: bool, unprotected: bool) -> int:
-    first = s.groups[root, at.GROUP_CURSOR]
-    if not first:
-        first = root
-    group = first
-    while True:
-        if (
-            s.groups[group, at.GROUP_NR_LRU]
-            and not (crowded and not is_crowded(s, group, root))
-            and not (unprotected and is_protected(s, group, root))
-        ):
-            return int(group)
-        group = successor(s, group, root)
+    """Return the first group with pages, from the cursor to the end, then from the root on; 0: none suits."""
+    group = s.groups[nth(root), at.GROUP_CURSOR]
+    for _ in range(2):
         if not group:
             group = root
-        if group == first:
-            return 0
+        while group:
+            if _suits(s, group, root, crowded, unprotected):
+                return int(group)
+            group = _next_holding(s, group, root)
+    return 0
 
 
 @jit
@@ -128,8 +156,7 @@ def next_preferred(s: State, root: int) -> int:
     if not group:
         group = _find(s, root, False, False)
         s.groups[group, at.STAT_EVENT_LOW] += 1
-    following = successor(s, group, root)
-    s.groups[root, at.GROUP_CURSOR] = following if following else root
+    _move_cursor(s, root, group)
     return group
 
 

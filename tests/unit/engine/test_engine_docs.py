@@ -8,6 +8,7 @@ import pytest
 from epcgroup.engine import files
 from epcgroup.engine import series as on
 from epcgroup.engine.epc import Epc
+from tests.unit.engine import state_layout
 from tests.unit.engine.driving import machine
 
 _DOCS = Path(__file__).parents[3] / "docs"
@@ -60,3 +61,8 @@ def test_every_deviation_names_a_switch_and_a_test() -> None:
 def test_every_series_is_described() -> None:
     first = {row[0].strip("`") for row in _rows("series.md")}
     assert set(on.SERIES) <= first
+
+
+def test_table_of_the_state_is_current() -> None:
+    assert state_layout.PAGE.read_text() == state_layout.render()
+    assert "| `frames` | int32 | `(nr_frames + 1, FRAME_COLUMNS)` | 24 |" in state_layout.render()

@@ -42,7 +42,7 @@ def test_an_unused_state_costs_no_memory() -> None:
     epc = Epc.create(1 << 16)
     assert not epc.state.frames.any()
     assert not epc.state.pages.any()
-    assert epc.state.frames.nbytes == (1 + (1 << 16)) * 32
+    assert epc.state.frames.nbytes == (1 + (1 << 16)) * 24
 
 
 @pytest.mark.parametrize("value", [0, 1, 2**63 - 1, 2**63, 2**64 - 1])
