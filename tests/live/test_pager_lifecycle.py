@@ -2,10 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from conftest import StartPager
 from live_pager import LivePager, end, wait_until
+
+from epcgroup.pager.state_file import default_path
 
 pytestmark = pytest.mark.live
 
@@ -137,16 +142,28 @@ def test_sigterm_ends_cleanly(start_pager: StartPager) -> None:
 
 
 def test_second_pager_at_the_same_socket_is_refused(live_pager: LivePager) -> None:
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "epcgroup.pager", "--socket", str(live_pager.socket), "--epc", "4Mi"]
-    second = subprocess.run(
-        [*command, "--state", str(live_pager.folder / "state2")], capture_output=True, text=True
-    )
-    assert second.returncode == 1
-    assert "another pager serves" in second.stderr
+    before = os.stat(live_pager.ready["state"])
+    second = start_in_vain(live_pager.socket)
+    assert "another pager serves" in second
     assert live_pager.statistics()["nr_live_enclaves"] == 0
+    after = os.stat(live_pager.ready["state"])
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), "its state is untouched"
+
+
+def start_in_vain(socket: Path) -> str:
+    """Start a pager that cannot serve; returns its last words."""
+    command = [sys.executable, "-m", "epcgroup.pager", "--socket", str(socket), "--epc", "4Mi"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("place", ["s" * 120, "gone/pager.sock"])
+def test_a_pager_that_cannot_listen_leaves_nothing(place: str, tmp_path: Path) -> None:
+    socket = tmp_path / place
+    assert "cannot listen" in start_in_vain(socket)
+    assert not Path(default_path(str(socket))).exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stale_socket_is_replaced(start_pager: StartPager) -> None:

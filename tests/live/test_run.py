@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,86 @@ def test_an_interrupt_ends_everything_cleanly(manifest: Callable[..., Path], tmp
     assert result["interrupted"] is True
     assert (result["pods"][0]["phase"], result["pods"][0]["reason"]) == ("Succeeded", "Stopped")
     assert not processes_with(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_it_as_cleanly(number: int, manifest: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(manifest(pod("kv", KV)), "--json", "--out", str(out))
+    until(lambda: is_working(out))
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["interrupted"] is True
+    assert not processes_with(str(tmp_path))
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for the sockets of a run: pytest's own has not."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_nothing_stays_when_the_user_is_impatient(
+    manifest: Callable[..., Path], short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = short_folder
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    deaf = ["sh", "-c", "trap '' TERM; touch $TMPDIR/deaf; while :; do sleep 0.1; done"]
+    process = start(manifest(pod("deaf", deaf)))
+    until(lambda: list(temporary.glob("epcg-*/tmp/deaf")))
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)  # the last may come when Python itself is leaving
+    assert list(temporary.iterdir()) == []
+    assert str(temporary) not in Path("/proc/mounts").read_text()
+    assert not processes_with(str(temporary))
+
+
+def test_more_groups_than_a_pager_has_room_for_by_itself(manifest: Callable[..., Path]) -> None:
+    crowd = pod("crowd", ["true"], None)
+    crowd["spec"]["initContainers"] = [
+        {"name": f"i{i}", "command": ["true"]} if i else {"name": "i0", "command": ["false"]}
+        for i in range(1100)
+    ]
+    done = run("run", manifest(crowd), "--json", "--no-mount")
+    assert json.loads(done.stdout)["pods"][0]["reason"] == "InitError", done.stderr
+
+
+def test_a_long_temporary_folder_is_no_obstacle(
+    manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("d" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    done = run("run", manifest(pod("kv", KV)), "--duration", "4s", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["figures"][0]["operations"] > 0
+    assert list(long.iterdir()) == []
+
+
+def test_a_host_without_fuse_is_told_what_is_lost(
+    manifest: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUSE_LIBRARY_PATH", "/nonexistent/libfuse3.so")
+    path = manifest(pod("p", ["true"]))
+    done = run("run", path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "groups are not offered as files: no libfuse3" in done.stderr
+    assert "not offered" not in run("run", path, "--json", "--no-mount").stderr
+
+
+@pytest.mark.parametrize("name", ["groups", "pager.sock", "tmp", "p" * 200])
+def test_a_pod_may_have_any_name(name: str, manifest: Callable[..., Path], tmp_path: Path) -> None:
+    done = run("run", manifest(pod(name, ["sh", "-c", "touch here; pwd"])), "--json", "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    (figures,) = json.loads(done.stdout)["figures"]
+    assert figures["phase"] == "Succeeded"
+    assert (tmp_path / "o" / "logs" / f"{name}.main.log").read_text().strip().endswith(f"pods/{name}/main")
 
 
 def test_groups_can_be_read_as_files_while_it_runs(manifest: Callable[..., Path], tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ VERSION: Final = 1
 MAX_PACKET_BYTES: Final = 64 * 1024
 #: Most descriptors a packet carries.
 MAX_FDS: Final = 2
+#: Smallest EPC a pager serves: less than this and its watermarks would be all of it.
+LEAST_EPC_BYTES: Final = 128 * PAGE_SIZE
 CONTROL_OPERATIONS: Final = frozenset(
     {"hello", "mkdir", "rmdir", "list", "read", "write", "statistics", "shutdown"}
 )

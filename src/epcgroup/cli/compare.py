@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,11 @@ from epcgroup.cli.options import (
     duration_ns,
     json_option,
     load,
-    make_folder,
     manifest_argument,
     out_option,
+    results_folder,
 )
+from epcgroup.errors import UsageError
 
 if TYPE_CHECKING:
     from epcgroup.node.compare import Case, Comparison
@@ -57,22 +57,30 @@ def compare(
     """Run the pods of a manifest three times and judge what enforcing their claims is worth."""
     from epcgroup.node.compare import cases
     from epcgroup.node.compare import compare as run_all
-    from epcgroup.units import parse_size
 
     manifest = load(file)
-    chosen = cases(manifest, ager, None if roomy_epc is None else parse_size(roomy_epc))
+    chosen = cases(manifest, ager, None if roomy_epc is None else _roomy_bytes(roomy_epc))
     length_ns = duration_ns(duration)
-    folder = make_folder(out) if out is not None else Path(tempfile.mkdtemp(prefix="epcg-compare-"))
-    with StopSignals() as stop:
+    with StopSignals() as stop, results_folder(out, "compare") as folder:
         views = _Views(manifest, stop)
         try:
             comparison = run_all(manifest, chosen, folder, length_ns, views.watcher)
         finally:
             views.close()
-    if comparison is None:
-        print("epcg: interrupted before all three runs were made: no verdict", file=sys.stderr)
-        return int(Exit.INTERRUPTED)
-    return _conclude(manifest, comparison, folder, as_json=as_json, check=check)
+        if comparison is None:
+            print("epcg: interrupted before all three runs were made: no verdict", file=sys.stderr)
+            raise click.exceptions.Exit(int(Exit.INTERRUPTED))
+        return _conclude(manifest, comparison, folder, as_json=as_json, check=check)
+
+
+def _roomy_bytes(text: str) -> int:
+    from epcgroup.abi.protocol import LEAST_EPC_BYTES
+    from epcgroup.units import format_size, parse_size
+
+    size = parse_size(text)
+    if size < LEAST_EPC_BYTES:
+        raise UsageError(f"--roomy-epc must be at least {format_size(LEAST_EPC_BYTES)}")
+    return size
 
 
 class _Views:

@@ -46,6 +46,13 @@ def heading(title: str, run: NodeRun, sample: Sample) -> str:
     )
 
 
+def _place(run: NodeRun) -> str:
+    """Return where the groups are files, or what was lost."""
+    if run.mount is not None:
+        return f"groups as files: {run.mount}/kubepods"
+    return f"groups are not offered as files: {run.mount_problem}" if run.mount_problem else ""
+
+
 class TableView:
     """A table that is drawn anew after every sample."""
 
@@ -57,8 +64,8 @@ class TableView:
 
     def start(self, run: NodeRun) -> None:
         """Begin to draw."""
-        if run.mount is not None:
-            self._live.console.print(f"groups as files: {run.mount}/kubepods", style="dim", highlight=False)
+        if place := _place(run):
+            self._live.console.print(place, style="dim", highlight=False)
         self._live.start()
 
     def sample(self, run: NodeRun, sample: Sample) -> None:
@@ -82,8 +89,8 @@ class PlainView:
     def start(self, run: NodeRun) -> None:
         """Say what begins."""
         pager = run.options.pager
-        place = f", groups as files: {run.mount}/kubepods" if run.mount is not None else ""
-        _say(f"{self._title}: EPC {format_size(pager.epc_bytes)}, series {pager.series}{place}")
+        facts = [f"EPC {format_size(pager.epc_bytes)}", f"series {pager.series}", _place(run)]
+        _say(f"{self._title}: {', '.join(fact for fact in facts if fact)}")
 
     def sample(self, run: NodeRun, sample: Sample) -> None:
         """Print a line if it is time."""
@@ -131,17 +138,25 @@ def watcher(
     return Watcher(_say, view.start, on_sample, stop)
 
 
-def final_table(result: RunResult) -> None:
-    """Print what every pod did in the whole run, and what became of it, on standard output."""
-    recording = result.recording
-    window = Window(recording.start_ns, result.end_ns)
-    rows = [
+def whole_window(result: RunResult) -> Window:
+    """Return the whole length of a run."""
+    return Window(result.recording.start_ns, result.end_ns)
+
+
+def whole_figures(result: RunResult) -> list[PodFigures]:
+    """Return what every pod did in the whole run, and what became of it."""
+    recording, window = result.recording, whole_window(result)
+    return [
         replace(figures(recording, target, window), phase=str(run.phase))
         for target, run in zip(recording.targets, result.pods, strict=True)
     ]
-    title = f"{window.seconds:.0f} s, series {result.options.pager.series}"
+
+
+def final_table(result: RunResult) -> None:
+    """Print what every pod did in the whole run, and what became of it, on standard output."""
+    title = f"{whole_window(result).seconds:.0f} s, series {result.options.pager.series}"
     console = output()
-    console.print(pod_table(rows, title, TABLE if console.width >= WIDE else NARROW_TABLE))
+    console.print(pod_table(whole_figures(result), title, TABLE if console.width >= WIDE else NARROW_TABLE))
 
 
 def output() -> "Console":

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,9 @@ from epcgroup.cli.options import (
     duration_ns,
     json_option,
     load,
-    make_folder,
     manifest_argument,
     out_option,
+    results_folder,
 )
 
 if TYPE_CHECKING:
@@ -55,31 +54,30 @@ def run(
 
     manifest = load(file)
     length_ns = None if duration is None else duration_ns(duration)
-    folder = make_folder(out) if out is not None else Path(tempfile.mkdtemp(prefix="epcg-run-"))
-    options = RunOptions(
-        pager=PagerOptions(manifest.node.capacity_bytes, series, ager),
-        folder=folder,
-        duration_ns=length_ns,
-        # Without an end the past is dropped, so that a run may last for days.
-        keep_ns=None if duration is not None else 60 * 10**9,
-        mount=mount,
-    )
-    result = _watched(NodeRun(manifest, options), manifest, json_lines)
-    _print_result(manifest, result, as_json or json_lines)
-    if out is None and not result.failed:
-        shutil.rmtree(folder)
+    with StopSignals() as stop, results_folder(out, "run") as folder:
+        options = RunOptions(
+            pager=PagerOptions(manifest.node.capacity_bytes, series, ager),
+            folder=folder,
+            duration_ns=length_ns,
+            # Without an end the past is dropped, so that a run may last for days.
+            keep_ns=None if duration is not None else 60 * 10**9,
+            mount=mount,
+        )
+        result = _watched(NodeRun(manifest, options), manifest, stop, json_lines)
+        _print_result(manifest, result, as_json or json_lines)
+        if out is None and not result.failed:
+            shutil.rmtree(folder)
     return int(Exit.POD_FAILED if result.failed else Exit.OK)
 
 
-def _watched(node: "NodeRun", manifest: "Manifest", json_lines: bool) -> "RunResult":
+def _watched(node: "NodeRun", manifest: "Manifest", stop: StopSignals, json_lines: bool) -> "RunResult":
     from epcgroup.cli.live import make_view, watcher
 
     view = make_view(Path(manifest.file).name)
-    with StopSignals() as stop:
-        try:
-            return node.run(watcher(view, stop, _line if json_lines else None))
-        finally:
-            view.close()
+    try:
+        return node.run(watcher(view, stop, _line if json_lines else None))
+    finally:
+        view.close()
 
 
 def _line(node: "NodeRun", sample: "Sample") -> None:
@@ -92,19 +90,17 @@ def _line(node: "NodeRun", sample: "Sample") -> None:
 
 def to_json(manifest: "Manifest", result: "RunResult") -> dict[str, Any]:
     """Return a run for JSON: the figures are those of its whole length."""
-    from epcgroup.observe.figures import Window, figures
+    from epcgroup.cli.live import whole_figures, whole_window
 
-    recording = result.recording
-    window = Window(recording.start_ns, result.end_ns)
     return {
         "schema": "epcgroup/run/1",
         "manifest": manifest.file,
         "capacity_bytes": manifest.node.capacity_bytes,
         "series": result.options.pager.series,
-        "duration_s": round(window.seconds, 3),
+        "duration_s": round(whole_window(result).seconds, 3),
         "interrupted": result.interrupted,
         "pods": [pod.to_json() for pod in result.pods],
-        "figures": [figures(recording, target, window).to_json() for target in recording.targets],
+        "figures": [pod.to_json() for pod in whole_figures(result)],
         "pager": result.pager,
     }
 

@@ -54,7 +54,7 @@ class Report:
             if phase not in PHASES:
                 raise ValueError(f"phase {phase!r}, expected one of {', '.join(PHASES)}")
             return cls(**numbers, latency=Histogram.from_dict(fields["latency"]), phase=phase)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise FileFormatError(f"not a report: {line[:80]!r} ({type(error).__name__}: {error})") from error
 
 

@@ -4,6 +4,7 @@ What must not live here: what a Kubernetes object means (``manifest.py``).
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,10 @@ _KINDS = {
 }
 #: Longest value an error message repeats.
 _SHOWN = 60
+#: What neither a command line nor an environment can hold.
+_UNSPEAKABLE = re.compile(r"[\0\ud800-\udfff]")
+#: More digits than any whole number here has any use for.
+_MAX_DIGITS = 12
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -146,14 +151,20 @@ class Field:
         """Return a text.
 
         Raises:
-            ManifestError: a number, truth value, list or mapping; Kubernetes takes quoted text only.
+            ManifestError: a number, truth value, list or mapping (Kubernetes takes quoted text only), or a
+                text that cannot be handed to a program.
         """
         if not isinstance(self.node, yaml.ScalarNode):
             raise self.error("expected text")
         if self.node.tag != _STRING:
             kind = _KINDS.get(self.node.tag, "not text")
             raise self.error(f'is {kind}: expected text; quote it: "{self.node.value}"')
-        return str(self.node.value)
+        text = str(self.node.value)
+        if _UNSPEAKABLE.search(text):
+            raise self.error(
+                "holds a character that no program can be given (NUL or half of a surrogate pair)"
+            )
+        return text
 
     def number_or_text(self) -> str:
         """Return a text or the spelling of a number, as quantities may be either."""
@@ -164,7 +175,7 @@ class Field:
     def integer(self, minimum: int = 0) -> int:
         """Return a whole number of at least ``minimum``."""
         value = str(self.node.value) if self.node.tag == _INTEGER else ""
-        if not value.isdigit() or int(value) < minimum:
+        if not value.isdigit() or len(value) > _MAX_DIGITS or int(value) < minimum:
             raise self.error(f"expected a whole number of at least {minimum}")
         return int(value)
 

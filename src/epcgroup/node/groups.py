@@ -3,6 +3,7 @@
 What must not live here: what a claim is (``claims.py``), processes (``podrun.py``).
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from epcgroup.cgroupfs.texts import parse_misc
@@ -12,6 +13,11 @@ from epcgroup.node.objects import Container, Pod
 
 PARENT: Final = "/kubepods"
 _RESOURCE: Final = "sgx_epc"
+
+
+def nr_groups(pods: Iterable[Pod]) -> int:
+    """Return how many groups a node with these pods has, the root's among them."""
+    return 2 + sum(1 + len(pod.all_containers) for pod in pods)
 
 
 class Groups:

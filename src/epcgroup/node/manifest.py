@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from epcgroup.abi.protocol import LEAST_EPC_BYTES
 from epcgroup.errors import InvalidDurationError, ManifestError
 from epcgroup.node import schema
 from epcgroup.node.fields import Field, did_you_mean, read_documents
 from epcgroup.node.objects import DEFAULT_GRACE_NS, Container, Manifest, Node, Pod
 from epcgroup.node.quantity import EPC_RESOURCE, claims_in, cpu_millis, nice_for, parse_duration_ns
-from epcgroup.units import PAGE_SIZE
+from epcgroup.units import PAGE_SIZE, format_size
 
 _PREFIX: Final = "epcgroup.io/"
 START: Final = _PREFIX + "start"
@@ -25,6 +26,8 @@ _KINDS: Final = ("Node", "Pod")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _DNS_LABEL: Final = re.compile(_LABEL)
+#: ``POD.CONTAINER.jsonl`` is a file. Source: include/uapi/linux/limits.h, NAME_MAX.
+_LONGEST_NAMES: Final = 255 - len("..jsonl")
 _ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
@@ -35,11 +38,19 @@ def load_manifest(path: Path) -> Manifest:
         ManifestError: it cannot be run.
         OSError: it cannot be read.
     """
+    return parse_manifest(str(path), decode(str(path), path.read_bytes()))
+
+
+def decode(file: str, content: bytes) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ManifestError: it is not UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: not UTF-8 text at byte {error.start}") from error
-    return parse_manifest(str(path), text)
+        raise ManifestError(f"{file}: not UTF-8 text at byte {error.start}") from error
 
 
 def parse_manifest(file: str, text: str) -> Manifest:
@@ -144,6 +155,8 @@ def _node(document: Field) -> Node:
     size, field = _agree(claims)
     if size < PAGE_SIZE:
         raise field.error("a node without EPC cannot run anything")
+    if size < LEAST_EPC_BYTES:
+        raise field.error(f"a node has at least {format_size(LEAST_EPC_BYTES)} of EPC")
     return Node(name, size // PAGE_SIZE * PAGE_SIZE)
 
 
@@ -167,11 +180,21 @@ def _pod(document: Field, taken: set[str]) -> Pod:
     if not containers:
         raise members["containers"].error("is empty: a pod has at least one container")
     init = _containers(members["initContainers"], init=True) if "initContainers" in members else []
+    _check_lengths(document, name, [*containers, *init])
     _unique_names(members, [container.name for container in [*init, *containers]])
     start_ns, end_ns = _times(annotations)
     grace = members.get("terminationGracePeriodSeconds")
     grace_ns = DEFAULT_GRACE_NS if grace is None else grace.integer() * 10**9
     return Pod(name, tuple(containers), tuple(init), start_ns, end_ns, grace_ns)
+
+
+def _check_lengths(document: Field, name: str, containers: list[Container]) -> None:
+    """A pod and its container name a file together; file names are shorter than names of pods may be."""
+    longest = max(len(container.name) for container in containers)
+    if len(name) + longest > _LONGEST_NAMES:
+        raise document.error(
+            f"with its containers' names it is too long: together at most {_LONGEST_NAMES} characters"
+        )
 
 
 def _unique_names(members: dict[str, Field], names: list[str]) -> None:

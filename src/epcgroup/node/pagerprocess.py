@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 from epcgroup.abi.control import ControlClient
 from epcgroup.errors import EpcError, PagerDiedError, RunError
 from epcgroup.node.process import end_with_parent
+from epcgroup.pager.state_file import default_path
 from epcgroup.units import PAGE_SIZE
 
 #: The engine may have to be compiled once, on a busy machine.
@@ -20,6 +21,9 @@ _READY_SECONDS: Final = 180.0
 #: After this time without a word the user is told what takes so long.
 _PATIENCE_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10.0
+#: Groups a pager has room for unless told otherwise.
+_NR_GROUPS: Final = 1024
+_NR_SPARE_GROUPS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,14 @@ class PagerOptions:
     series: str
     ager: str | None = None
     extra: tuple[str, ...] = ()
+
+
+def with_room_for(nr_groups: int, options: PagerOptions) -> PagerOptions:
+    """Return options for a pager with room for so many groups, and for some that others may make."""
+    nr_needed = nr_groups + _NR_SPARE_GROUPS
+    if nr_needed <= _NR_GROUPS:
+        return options
+    return replace(options, extra=(*options.extra, "--nr-groups", str(nr_needed)))
 
 
 class PagerProcess:
@@ -133,9 +145,9 @@ class PagerProcess:
         if self._control is not None:
             self._control.close()
         self._output().close()
-        # A pager that was killed could not take its shared state away.
-        if "state" in self.ready:
-            Path(str(self.ready["state"])).unlink(missing_ok=True)
+        # A pager that was killed, perhaps before it was ready, could not take its shared state away.
+        state = self.ready.get("state", default_path(str(self.socket)))
+        Path(str(state)).unlink(missing_ok=True)
 
     def _ask_to_end(self) -> None:
         try:

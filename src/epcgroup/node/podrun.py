@@ -124,8 +124,8 @@ class PodRun:
     def _init_done(self) -> bool:
         """Run the init containers one after the other; True when the last is done or, a sidecar, started."""
         for run in self.init:
-            if run.process is None:
-                run.process = self.launch(run.container)
+            if run.process is None and not self._start(run):
+                return False
             if run.container.sidecar:
                 continue
             if run.status is None:
@@ -138,12 +138,19 @@ class PodRun:
 
     def _run_main(self, now_ns: int) -> None:
         if self.phase is Phase.PENDING:
-            for run in self.main:
-                run.process = self.launch(run.container)
-            self.phase, self.reason, self.message = Phase.RUNNING, "", ""
+            if all(self._start(run) for run in self.main):
+                self.phase, self.reason, self.message = Phase.RUNNING, "", ""
         elif not any(run.running for run in self.main):
             self.stop("Completed", now_ns)
             self._stopping(now_ns)
+
+    def _start(self, run: ContainerRun) -> bool:
+        """Start a container; False if that cannot be done, and so has failed the pod."""
+        try:
+            run.process = self.launch(run.container)
+        except OSError as error:
+            self._end_with("StartError", f"{run.container.name}: {error.strerror or error}")
+        return run.process is not None
 
     def stop(self, reason: str, now_ns: int) -> None:
         """Begin to end it: SIGTERM now, SIGKILL after its grace; before it has started it just ends."""

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from epcgroup.errors import RunError
+from epcgroup.node.strays import kill_strays
 
 #: Wait for one line, then become the program; when the line never comes (we died) run nothing.
 _GATE: Final = 'read -r _ || exit 125; exec "$@" </dev/null'
 #: Source: include/uapi/linux/prctl.h.
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 #: Exit status of a shell that could not run the program. Source: POSIX, Shell Command Language, 2.8.2.
 _NOT_EXECUTABLE: Final = 126
 _NOT_FOUND: Final = 127
@@ -34,6 +36,14 @@ def die_with_parent() -> None:
 def end_with_parent() -> None:
     """As :func:`die_with_parent`, by SIGTERM: for a process that has something to tidy up."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own, as the first process of a container is.
+
+    So a daemon stays below the process its group knows, and is charged to that group.
+    """
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _be_nice(nice: int) -> None:
@@ -64,6 +74,7 @@ class GatedProcess:
     ) -> None:
         def prepare() -> None:
             die_with_parent()
+            adopt_orphans()
             if nice:
                 _be_nice(nice)
 
@@ -79,6 +90,7 @@ class GatedProcess:
                 preexec_fn=prepare,
             )
         self.pid = self._process.pid
+        self._variables = variables
 
     def release(self) -> None:
         """Open the gate: the program runs from here on."""
@@ -94,7 +106,7 @@ class GatedProcess:
     def poll(self) -> int | None:
         """Return the exit status once it has ended (negative: the signal that ended it), else None.
 
-        What it left running in its session is killed, as the end of a container's first process does.
+        What it left running is killed, as the end of a container's first process does.
         """
         status = self._process.poll()
         if status is not None:
@@ -107,7 +119,7 @@ class GatedProcess:
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the program and everything in its session, and reap it."""
+        """Kill the program and everything it started, and reap it."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -119,6 +131,7 @@ class GatedProcess:
                 self._process.stdin.close()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        kill_strays(self._variables)
 
 
 def describe_exit(status: int) -> str:

@@ -25,9 +25,10 @@ _OTHER_SGX: Final = {f"sgx.intel.com/{name}" for name in ("enclave", "provision"
 #: How near a name must come to one of ours before it counts as a misspelling of it.
 _NEAR: Final = 0.82
 
-_CPU: Final = re.compile(r"([0-9]+)(m)|[0-9]+(?:\.[0-9]+)?")
+_MIB: Final = re.compile(r"[0-9]{1,12}")
+_CPU: Final = re.compile(r"([0-9]{1,9})(m)|[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 
 
 def parse_duration_ns(text: str) -> int:
@@ -79,7 +80,7 @@ def epc_bytes(name: str, field: Field) -> int:
     """
     text = field.number_or_text()
     if EPC_RESOURCES[name] > 1:
-        if not text.isdigit():
+        if not _MIB.fullmatch(text):
             raise field.error(f"{name} counts whole MiB: expected a number such as 64")
         return int(text) * EPC_RESOURCES[name]
     try:

@@ -3,8 +3,6 @@
 What must not live here: how a pod lives (``podrun.py``), what samples mean (observe), what is printed (cli).
 """
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +13,11 @@ from epcgroup.cgroupfs.pagertree import PagerTree
 from epcgroup.errors import RunError
 from epcgroup.node.claims import Ledger, effective_claim
 from epcgroup.node.clock import Clock, SystemClock
-from epcgroup.node.groups import Groups
+from epcgroup.node.groups import Groups, nr_groups
 from epcgroup.node.mount import offered
 from epcgroup.node.objects import Container, Manifest, Pod
-from epcgroup.node.pagerprocess import PagerOptions, PagerProcess
+from epcgroup.node.pagerprocess import PagerOptions, PagerProcess, with_room_for
+from epcgroup.node.parts import Parts, hold_signals, private_folder, same_signals_afterwards
 from epcgroup.node.podrun import Phase, PodRun
 from epcgroup.node.process import GatedProcess
 from epcgroup.observe.sample import Recording, Sample, Target
@@ -26,8 +25,6 @@ from epcgroup.observe.sampler import Sampler
 
 _TICK_SECONDS: Final = 0.05
 _SAMPLE_NS: Final = 250_000_000
-#: Variables of ours that a container gets; everything else of our environment stays here.
-_PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "TMPDIR", "NUMBA_CACHE_DIR", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class NodeRun:
         recording: what has been seen so far.
         pods: every pod, in the order of the manifest.
         mount: where the tree of groups can be read as files, or None.
-        mount_problem: why it cannot.
+        mount_problem: why it cannot although that was asked for; else empty.
     """
 
     def __init__(self, manifest: Manifest, options: RunOptions, clock: Clock | None = None) -> None:
@@ -113,9 +110,9 @@ class NodeRun:
         self.recording = Recording(targets, 0)
         self.pods = tuple(PodRun(pod, self._launcher(pod)) for pod in manifest.pods)
         self.mount: Path | None = None
-        self.mount_problem = "not asked for"
+        self.mount_problem = ""
         self._ledger = Ledger(manifest.node.capacity_bytes)
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
 
     @property
     def elapsed_ns(self) -> int:
@@ -137,8 +134,10 @@ class NodeRun:
         watcher = watcher or Watcher()
         self._clear_folders()
         with ExitStack() as stack:
+            stack.enter_context(same_signals_afterwards())
             parts = self._parts = stack.enter_context(self._started(watcher.on_wait))
             stack.callback(self._kill_all)
+            stack.callback(hold_signals)
             self.recording.start_ns = self._clock.now_ns()
             watcher.on_start(self)
             interrupted = self._loop(parts, watcher)
@@ -151,18 +150,19 @@ class NodeRun:
             )  # fmt: skip
 
     @contextmanager
-    def _started(self, say: Callable[[str], None]) -> Iterator["_Parts"]:
+    def _started(self, say: Callable[[str], None]) -> Iterator[Parts]:
         """Everything a run needs, in a private folder; taken down in reverse order."""
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="epcg-")))
+            folder = Path(stack.enter_context(private_folder()))
             log = self.options.folder / "logs" / "pager.log"
-            pager = PagerProcess(folder, log, self.options.pager, say)
+            options = with_room_for(nr_groups(self.manifest.pods), self.options.pager)
+            pager = PagerProcess(folder, log, options, say)
             stack.callback(pager.stop)
             tree = PagerTree(pager.socket)
             stack.callback(tree.close)
             if self.options.mount:
                 self.mount, self.mount_problem = stack.enter_context(offered(pager.socket, folder / "groups"))
-            yield _Parts(folder, pager, Groups(tree), Sampler(tree, self.recording))
+            yield Parts(folder, pager, Groups(tree), Sampler(tree, self.recording))
 
     def _clear_folders(self) -> None:
         """Make the folders for logs and reports; files of an earlier run would be taken for ours."""
@@ -172,7 +172,7 @@ class NodeRun:
             for path in folder.glob(f"*{suffix}"):
                 path.unlink()
 
-    def _loop(self, parts: "_Parts", watcher: Watcher) -> bool:
+    def _loop(self, parts: Parts, watcher: Watcher) -> bool:
         """Turn until the run is over; True if it was interrupted."""
         next_sample_ns = 0
         while True:
@@ -195,7 +195,7 @@ class NodeRun:
         coming = any(not run.started and not run.ended and not run.reason for run in self.pods)
         return not coming and not any(run.started and not run.ended for run in self.pods)
 
-    def _advance(self, parts: "_Parts", elapsed_ns: int) -> None:
+    def _advance(self, parts: Parts, elapsed_ns: int) -> None:
         for run in self.pods:
             if run.ended:
                 continue
@@ -206,7 +206,7 @@ class NodeRun:
             if run.step(self._clock.now_ns()):
                 self._ledger.release(run.pod)
 
-    def _bind(self, parts: "_Parts", run: PodRun, elapsed_ns: int) -> bool:
+    def _bind(self, parts: Parts, run: PodRun, elapsed_ns: int) -> bool:
         """Create a pod when its time has come; False while it must wait."""
         if elapsed_ns < run.pod.start_ns:
             return False
@@ -217,14 +217,14 @@ class NodeRun:
         parts.groups.make(run.pod)
         return True
 
-    def _look(self, parts: "_Parts", watcher: Watcher) -> None:
+    def _look(self, parts: Parts, watcher: Watcher) -> None:
         now_ns = self._clock.now_ns()
         sample = parts.sampler.look(now_ns, self.phases)
         if self.options.keep_ns is not None:
             self.recording.forget_before(now_ns - self.options.keep_ns)
         watcher.on_sample(self, sample)
 
-    def _stop_all(self, parts: "_Parts", watcher: Watcher, reason: str) -> None:
+    def _stop_all(self, parts: Parts, watcher: Watcher, reason: str) -> None:
         self._look(parts, watcher)
         running = [run for run in self.pods if run.started]
         for run in running:
@@ -261,10 +261,10 @@ class NodeRun:
         parts = self._parts
         if parts is None:
             raise RunError("a container can be launched only while its run lasts")
-        folder = parts.folder / pod.name / container.name
+        folder = parts.home(pod, container)
         folder.mkdir(parents=True)
         report = self._file("reports", pod, container, ".jsonl")
-        variables = container.environment(self._environment(parts, pod, container, report))
+        variables = container.environment(parts.environment(pod, container, report))
         words, log = container.words(variables), self.log_of(pod, container)
         process = GatedProcess(words, variables, folder, log, container.nice)
         try:
@@ -274,23 +274,3 @@ class NodeRun:
             raise
         process.release()
         return process
-
-    def _environment(self, parts: "_Parts", pod: Pod, container: Container, report: Path) -> dict[str, str]:
-        given = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return given | {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(parts.folder / pod.name / container.name),
-            "PYTHONUNBUFFERED": "1",
-            "EPCG_SOCKET": str(parts.pager.socket),
-            "EPCG_STATS": str(report),
-            "EPCG_POD": pod.name,
-            "EPCG_CONTAINER": container.name,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    folder: Path
-    pager: PagerProcess
-    groups: Groups
-    sampler: Sampler

@@ -3,8 +3,10 @@
 What must not live here: what the numbers mean over time (``figures.py``).
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from epcgroup.cgroupfs.texts import parse_flat_keyed, parse_misc, parse_value
@@ -18,41 +20,76 @@ from epcgroup.units import LIMIT_MAX
 RESOURCE: Final = "sgx_epc"
 #: A program is not trusted: longer lines are no report.
 _MAX_LINE_BYTES: Final = 1 << 20
+#: Read at one look; the rest waits for the next.
+_MAX_READ_BYTES: Final = 4 << 20
 
 
 class ReportFile:
     """The report of one program, read as it grows.
 
     Attributes:
-        nr_bad_lines: lines that were no report.
+        nr_bad_lines: lines that were no report, or of a second program: totals of one never go down.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
+        self._last: Report | None = None
+        self._is_file = True
         self.nr_bad_lines = 0
 
     def read(self) -> list[Report]:
         """Return the whole lines that came since the last call; a missing file has none."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                text = file.read()
-        except FileNotFoundError:
-            return []
+        text = self._read_on() if self._is_file else b""
         whole, newline, _ = text.rpartition(b"\n")
+        if not newline and len(text) == _MAX_READ_BYTES:
+            self._offset += len(text)  # the inside of an endless line; its end will be no report either
         self._offset += len(whole) + len(newline)
         reports = [self._line(line) for line in whole.split(b"\n") if line]
         return [report for report in reports if report is not None]
 
+    def _read_on(self) -> bytes:
+        """Return what came, a bounded part of it; the program may have put anything in the file's place."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        except OSError:
+            return self._give_up()
+        try:
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                return self._give_up()
+            return os.pread(descriptor, _MAX_READ_BYTES, self._offset)
+        finally:
+            os.close(descriptor)
+
+    def _give_up(self) -> bytes:
+        self._is_file = False
+        self.nr_bad_lines += 1
+        return b""
+
     def _line(self, line: bytes) -> Report | None:
         try:
             if len(line) <= _MAX_LINE_BYTES:
-                return Report.from_json(line)
+                report = Report.from_json(line)
+                if self._last is None or _goes_on(self._last, report):
+                    self._last = report
+                    return report
         except FileFormatError:
             pass
         self.nr_bad_lines += 1
         return None
+
+
+def _goes_on(earlier: Report, report: Report) -> bool:
+    """Tell whether a report can be a later one of the same program."""
+    if report.t_ns < earlier.t_ns or report.operations < earlier.operations:
+        return False
+    try:
+        report.latency.subtract(earlier.latency)
+    except ValueError:
+        return False
+    return True
 
 
 def read_group(tree: Tree, path: str) -> GroupSample | None:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -108,8 +109,7 @@ def _bind(path: str, mode: int) -> socket.socket:
     """Return a listening socket; a socket file nobody listens at is replaced."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            _remove_stale(path)
+        remove_stale(path)
         old_mask = os.umask(0o177)
         try:
             sock.bind(path)
@@ -123,11 +123,22 @@ def _bind(path: str, mode: int) -> socket.socket:
     return sock
 
 
-def _remove_stale(path: str) -> None:
+def remove_stale(path: str) -> None:
+    """Remove a socket file nobody listens at; nothing happens where there is none.
+
+    Raises:
+        PlatformError: somebody listens, or the path cannot be one of a socket.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as probe:
         try:
             probe.connect(path)
-        except ConnectionRefusedError:
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError as error:
+            if not Path(path).is_socket():
+                raise PlatformError(f"cannot listen at {path}: it is there and is no socket") from error
             os.unlink(path)
             return
+        except OSError as error:
+            raise PlatformError(f"cannot listen at {path}: {error.strerror or error}") from error
     raise PlatformError(f"another pager serves at {path}")

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from epcgroup.abi.protocol import LEAST_EPC_BYTES
 from epcgroup.engine.series import SERIES
 from epcgroup.errors import InvalidSizeError
-from epcgroup.units import PAGE_SIZE, parse_size
+from epcgroup.units import PAGE_SIZE, format_size, parse_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def _size(text: str) -> int:
 
 def _epc_size(text: str) -> int:
     size = _size(text)
-    if size < 128 * PAGE_SIZE:
-        raise argparse.ArgumentTypeError(f"{text} is too small: at least 512Ki (128 pages)")
+    if size < LEAST_EPC_BYTES:
+        raise argparse.ArgumentTypeError(f"{text} is too small: at least {format_size(LEAST_EPC_BYTES)}")
     return size
 
 

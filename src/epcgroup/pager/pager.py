@@ -23,7 +23,7 @@ from epcgroup.pager.controller import Controller
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import Evictor
 from epcgroup.pager.fault import FaultServer
-from epcgroup.pager.listener import Listener
+from epcgroup.pager.listener import Listener, remove_stale
 from epcgroup.pager.log import Log
 from epcgroup.pager.loop import Loop, Urgency, cpu_count, spin_ns_for
 from epcgroup.pager.membership import Membership
@@ -58,6 +58,8 @@ class Pager:
     def __init__(self, options: Options, make_evictor: Callable[[], Evictor] | None = None) -> None:
         """``make_evictor`` is for tests and benchmarks only: a method that the self-test did not choose."""
         self.options = options
+        # First of all: the state file of the pager that serves there would be replaced by ours.
+        remove_stale(options.socket)
         #: Set by the program: counts what is compiled while serving (must stay 0).
         self.compilations: Compilations | None = None
         self.log = Log(options.log)
@@ -67,8 +69,12 @@ class Pager:
         self.backing = open_backing(options.backing, options.epc_bytes)
         self.evictor = make_evictor() if make_evictor else choose_evictor(options.evict, self.backing)
         self._open_engine()
-        self._build()
-        self._listen()
+        try:
+            self._build()
+            self._listen()
+        except BaseException:
+            self.state.close()
+            raise
 
     def _open_engine(self) -> None:
         options = self.options

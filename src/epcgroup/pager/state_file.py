@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from epcgroup.errors import PlatformError
+from epcgroup.units import format_size
 
 #: A tmpfs on every Linux: a state file there never waits for a disk.
 _FOLDER = Path("/dev/shm")
@@ -33,6 +34,10 @@ class StateFile:
         try:
             os.ftruncate(fd, nbytes)
             self.map = mmap.mmap(fd, nbytes)
+        except OSError as error:
+            self.close()
+            what = f"a file of {format_size(nbytes)}: {error.strerror}"
+            raise PlatformError(f"cannot make the state file {path}: {what}") from error
         finally:
             os.close(fd)
 

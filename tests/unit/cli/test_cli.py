@@ -10,6 +10,8 @@ import pytest
 from epcgroup import __version__
 from epcgroup.cli.exits import Exit
 from epcgroup.cli.main import run_command
+from epcgroup.cli.options import results_folder
+from epcgroup.errors import UsageError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 #: What must not be imported just to print the help.
@@ -58,8 +60,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "gone.yaml"], Exit.NO_INPUT, "gone.yaml: No such file or directory"),
         (["run", "."], Exit.NO_INPUT, ".: Is a directory"),
         (["run", "good.yaml", "--duration", "30"], Exit.USAGE, "'30' is not a duration"),
+        (["run", "good.yaml", "--duration", "9" * 400 + "s"], Exit.USAGE, "is not a duration"),
         (["run", "good.yaml", "--duration", "0s"], Exit.USAGE, "--duration must be more than nothing"),
         (["compare", "good.yaml", "--roomy-epc", "1GB"], Exit.USAGE, "'1GB' is not a size"),
+        (["compare", "good.yaml", "--roomy-epc", "4Ki"], Exit.USAGE, "--roomy-epc must be at least"),
         (["compare", "bad.yaml"], Exit.DATA, "bad.yaml:1:5: not YAML"),
         (["run", "good.yaml", "--duration", "1s", "--out", "bad.yaml"], Exit.USAGE, "is a file"),
         (["run", "good.yaml", "--duration", "1s", "--out", "bad.yaml/x"], Exit.NO_INPUT, "Not a directory"),
@@ -81,6 +85,33 @@ def test_errors_are_one_line_and_a_code(
     assert captured.err.startswith("epcg: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [("<&-", "no standard input"), ("<binary", "<stdin>: not UTF-8 text at byte 6")],
+)
+def test_standard_input_that_is_no_manifest(redirection: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"kind: \xff")
+    done = subprocess.run(
+        f"{sys.executable} -m epcgroup.cli.main run - {redirection}",
+        shell=True, capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode in (Exit.USAGE, Exit.DATA)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        results_folder(out, "run"),
+        pytest.raises(UsageError, match="another run"),
+        results_folder(out, "run"),
+    ):
+        pass
+    with results_folder(out, "run") as folder:
+        assert list(folder.iterdir()) == []
 
 
 def test_doctor_for_programs_and_for_people(capsys: pytest.CaptureFixture[str]) -> None:

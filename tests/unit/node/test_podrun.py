@@ -97,6 +97,18 @@ def test_a_sidecar_ends_with_the_pod_and_its_sigterm_is_no_failure(launcher: Lau
     assert run.init[0].status == -15
 
 
+def test_a_container_that_cannot_be_started_fails_its_pod_only(launcher: Launcher) -> None:
+    words = tuple("x" * 100_000 for _ in range(100))
+    run = launcher.pod(shell("first", FOREVER), Container("huge", ("echo", *words)))
+    run.step(0)
+    assert (run.phase, run.reason) == (Phase.FAILED, "StartError")
+    assert run.message == "huge: Argument list too long"
+    assert not any(container.running for container in run.main)
+    init = launcher.pod(shell("main", FOREVER), init=(Container("huge", ("echo", *words)),))
+    init.step(0)
+    assert (init.phase, init.reason) == (Phase.FAILED, "StartError")
+
+
 def test_the_others_go_on_when_one_container_fails(launcher: Launcher) -> None:
     run = launcher.pod(shell("bad", "exit 3"), shell("slow", "sleep 0.2; echo up"))
     turn(run, lambda: run.ended)

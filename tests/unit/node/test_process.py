@@ -33,6 +33,10 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_nothing_runs_before_the_gate_opens_and_the_pid_stays(tmp_path: Path) -> None:
     process = start(tmp_path, "echo $$; pwd")
     assert process.poll() is None
@@ -63,6 +67,20 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     until(lambda: process.poll() is not None)
     child = int((tmp_path / "log").read_text())
     until(lambda: not is_alive(child))
+
+
+def test_a_daemon_is_adopted_by_the_container_and_ends_with_it(tmp_path: Path) -> None:
+    variables = SH | {"EPCG_SOCKET": str(tmp_path), "EPCG_POD": "p", "EPCG_CONTAINER": "c"}
+    script = "(setsid sh -c 'echo $$ >daemon.new; mv daemon.new daemon; exec sleep 60' &); read x <fifo"
+    os.mkfifo(tmp_path / "fifo")
+    process = GatedProcess(["/bin/sh", "-c", script], variables, tmp_path, tmp_path / "log")
+    process.release()
+    until((tmp_path / "daemon").exists)
+    daemon = int((tmp_path / "daemon").read_text())
+    until(lambda: parent_of(daemon) == process.pid)
+    (tmp_path / "fifo").write_text("go\n")
+    until(lambda: process.poll() is not None)
+    until(lambda: not is_alive(daemon))
 
 
 def test_terminate_is_a_request_and_kill_is_not(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Reading groups and reports, from a tree of plain directories."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from epcgroup.cgroupfs.directory import DirectoryTree
+from epcgroup.client.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.observe.sample import Recording, Target
 from epcgroup.observe.sampler import ReportFile, Sampler, read_group
@@ -70,10 +73,57 @@ def test_reports_are_read_as_they_grow_and_half_a_line_waits(tmp_path: Path) -> 
     assert file.nr_bad_lines == 0
 
 
-@pytest.mark.parametrize("bad", ["{", "[]", "1", '{"t_ns": 1}', "\xff", '{"t_ns":' + " " * (1 << 20) + "1}"])
+BEYOND_COUNTING = Report(1).to_json().replace('"errors":0', '"errors":1e400')
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        "[]",
+        "1",
+        "[" * 100_000,
+        BEYOND_COUNTING,
+        '{"t_ns": 1}',
+        "\xff",
+        '{"t_ns":' + " " * (1 << 20) + "1}",
+    ],
+)
 def test_what_is_no_report_is_counted_and_skipped(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "report"
     path.write_text(f"{bad}\n{Report(5, 3).to_json()}\n", encoding="latin-1")
     file = ReportFile(path)
     assert [report.operations for report in file.read()] == [3]
+    assert file.nr_bad_lines == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero"),
+                                  lambda path: path.symlink_to(path)])  # fmt: skip
+def test_what_is_no_file_is_neither_waited_for_nor_read(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "report")
+    file = ReportFile(tmp_path / "report")
+    assert (file.read(), file.read()) == ([], [])
+    assert file.nr_bad_lines == 1
+
+
+@pytest.mark.parametrize(
+    "second", [Report(6, 2), Report(4, 9), Report(6, 9, latency=Histogram.from_dict({8: 1}))]
+)
+def test_totals_that_go_down_are_no_report_of_the_same_program(tmp_path: Path, second: Report) -> None:
+    first = Report(5, 3, latency=Histogram.from_dict({8: 2}))
+    last = Report(7, 9, latency=Histogram.from_dict({8: 2, 9: 1}))
+    path = tmp_path / "report"
+    path.write_text("".join(report.to_json() + "\n" for report in (first, second, last)))
+    file = ReportFile(path)
+    assert [report.t_ns for report in file.read()] == [5, 7]
+    assert file.nr_bad_lines == 1
+
+
+def test_an_endless_line_does_not_hide_what_follows(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    path.write_text("x" * (9 << 20) + "\n" + Report(5, 3).to_json() + "\n")
+    file = ReportFile(path)
+    assert [report.t_ns for _ in range(4) for report in file.read()] == [5]
     assert file.nr_bad_lines == 1

@@ -12,12 +12,13 @@ import pytest
 from epcgroup.abi import memory
 from epcgroup.abi import userfaultfd as uffd
 from epcgroup.abi.peer import Peer
-from epcgroup.errors import NotSupportedError
+from epcgroup.errors import NotSupportedError, PlatformError
 from epcgroup.pager import backing as backings
 from epcgroup.pager import selftest
 from epcgroup.pager.backing import Backing, MemfdBacking, open_backing
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import PagesLostError, SpliceEvictor
+from epcgroup.pager.listener import remove_stale
 from epcgroup.pager.log import Log
 from epcgroup.pager.loop import SPIN_NS, Loop, Urgency, spin_ns_for
 from epcgroup.pager.seal import Seal
@@ -281,6 +282,22 @@ def test_loop_ends_by_signal() -> None:
     finally:
         loop.close()
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    with pytest.raises(PlatformError, match="is no socket"):
+        remove_stale(str(path))
+    assert path.read_text() == "mine"
+    remove_stale(str(tmp_path / "gone"))
+
+
+def test_a_state_file_that_cannot_be_had_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with pytest.raises(PlatformError, match=r"cannot make the state file .*: a file of"):
+        StateFile(str(path), 1 << 62)
+    assert not path.exists()
 
 
 def test_state_file_is_new_and_goes(tmp_path: Path) -> None:
