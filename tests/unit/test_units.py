@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epcgroup import units
-from epcgroup.errors import EpcError, InvalidSizeError
+from epcgroup.errors import EpcError, InvalidSizeError, SizeRangeError
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,6 @@ def test_quantities_mean_bytes(text: str, size_bytes: int) -> None:
         "٣",
         "9" * 5000,
         "1." + "0" * 5000,
-        "16777216Ti",
     ],
 )
 def test_other_texts_are_refused_and_named(text: str) -> None:
@@ -51,6 +50,13 @@ def test_other_texts_are_refused_and_named(text: str) -> None:
         units.parse_size(text)
     assert repr(text) in str(caught.value)
     assert caught.value.errno == errno.EINVAL
+
+
+def test_a_size_beyond_64_bits_is_out_of_range() -> None:
+    assert units.parse_size("16777215Ti") == 2**64 - 2**40
+    with pytest.raises(SizeRangeError) as caught:
+        units.parse_size("16777216Ti")
+    assert caught.value.errno == errno.ERANGE
 
 
 @given(st.integers(min_value=0, max_value=2**60))
