@@ -100,7 +100,11 @@ class Admission:
         enclave = self._furnish(number, group, peer, hello.nr_pages, pidfd, on_end)
         self._enclaves[number] = enclave
         self._statistics.nr_enclaves += 1
-        self._loop.add(pidfd, lambda _: self._exited(enclave))
+        try:
+            self._loop.add(pidfd, lambda _: self._exited(enclave))
+        except OSError as error:
+            self.release(enclave)
+            raise PlatformError(f"no more descriptors can be watched: {error.strerror}") from error
         flags = 0 if self._device is None else WelcomeFlag.DEVICE
         welcome = Welcome(number, flags, self._evictor.register_mode, self._features, hello.nr_pages)
         files = [enclave.file] if self._device is None else [enclave.file, self._device]
@@ -168,10 +172,10 @@ class Admission:
         enclave.uffd = uffd
         try:
             self._faults.wake_all(enclave)
+            self._loop.add(uffd, self._faults.serving(enclave))
         except OSError as error:
-            enclave.uffd = -1
+            enclave.uffd = -1  # it stays the caller's
             raise ProtocolError(f"the userfaultfd sent is not ready: {error.strerror}") from error
-        self._loop.add(uffd, self._faults.serving(enclave))
 
     def _exited(self, enclave: Enclave) -> None:
         """The process has ended; a child it forked may still hold the socket."""

@@ -52,9 +52,13 @@ class Loop:
         self.spin_ns = spin_ns
 
     def add(self, fd: int, handler: Handler) -> None:
-        """Call ``handler`` with the event mask whenever a descriptor is readable."""
-        self._handlers[fd] = handler
+        """Call ``handler`` with the event mask whenever a descriptor is readable.
+
+        Raises:
+            OSError: the kernel watches no more descriptors for this user; nothing has changed.
+        """
         self._epoll.register(fd, select.EPOLLIN)
+        self._handlers[fd] = handler
 
     def remove(self, fd: int) -> None:
         """Stop watching a descriptor; must be called before it is closed."""
