@@ -129,16 +129,16 @@ class FaultServer:
 
     def _creating(self, enclave: Enclave) -> Callable[[int, int], None]:
         """Return what brings in a page that is absent: zeros."""
-        ask, charge, ioctl, now = self._epc.fault, self._note_charge, fcntl.ioctl, perf_counter_ns
+        ask, charge, ioctl, now = self._epc.fault_function(), self._note_charge, fcntl.ioctl, perf_counter_ns
         uffd, number, state = enclave.uffd, enclave.number, enclave.state
         argument, words = self._zeros.argument, self._zeros.words
         fine, add = self._statistics.zero.fine, self._statistics.zero.add
-        created = Outcome.CREATED
+        created = int(Outcome.CREATED)
 
         def create(page: int, address: int) -> None:
             start = now()
             outcome = ask(number, page, enclave.group)
-            if outcome is not created and not self._make_room(enclave, page, outcome):
+            if outcome != created and not self._make_room(enclave, page, Outcome(outcome)):
                 return
             words[0] = address
             try:
@@ -158,18 +158,18 @@ class FaultServer:
 
     def _loading(self, enclave: Enclave) -> Callable[[int, int], None]:
         """Return what brings in a page that is evicted: opens its seal, drops the sealed copy afterwards."""
-        ask, charge, ioctl, now = self._epc.fault, self._note_charge, fcntl.ioctl, perf_counter_ns
+        ask, charge, ioctl, now = self._epc.fault_function(), self._note_charge, fcntl.ioctl, perf_counter_ns
         uffd, number, state, budget = enclave.uffd, enclave.number, enclave.state, self._budget
         slots, view, free = enclave.slab.slots, enclave.slab.view, enclave.slab.free
         open_into, opened = enclave.seal.opener(), self._opened
         argument, words = self._copy_opened.argument, self._copy_opened.words
         fine, add = self._statistics.load.fine, self._statistics.load.add
-        loaded = Outcome.LOADED
+        loaded = int(Outcome.LOADED)
 
         def load(page: int, address: int) -> None:
             start = now()
             outcome = ask(number, page, enclave.group)
-            if outcome is not loaded and not self._make_room(enclave, page, outcome):
+            if outcome != loaded and not self._make_room(enclave, page, Outcome(outcome)):
                 return
             words[0] = address
             try:
