@@ -142,7 +142,7 @@ def _one_group(trace: NDArray[np.uint32]) -> tuple[float, float]:
 
 def against_peer(length: int, rounds: int) -> dict[str, Any]:
     """libCacheSim's LRU and Clock on Zipf and Zipf with scans, one group of 100,000 pages."""
-    peer = engine_peer.library()
+    peer = engine_peer.load_peer()
     if peer is None:
         return {"left_out": "libcachesim is not installed (extra `bench`)"}
     random = np.random.default_rng(7)

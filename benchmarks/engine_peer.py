@@ -14,7 +14,7 @@ _REQUEST = np.dtype([("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "
 ALGORITHMS = ("LRU", "Clock")
 
 
-def library() -> Any | None:  # noqa: ANN401  (the peer has no types)
+def load_peer() -> Any | None:  # noqa: ANN401  (the peer has no types)
     """Return the module, None if it is not installed."""
     try:
         return importlib.import_module("libcachesim")
