@@ -105,11 +105,69 @@ static inline void give_frame(i64 frame)
 
 /* Lists. */
 
+/* Children with reclaimable pages on their list or below, linked in order of creation. */
+
+static inline int is_holder(i64 group)
+{
+    return groups[group][GROUP_HOLDER_PREVIOUS] || groups[groups[group][GROUP_PARENT]][GROUP_HOLDER_FIRST] == group;
+}
+
+static i64 holder_before(i64 parent, i64 group)
+{
+    i64 sibling = groups[group][GROUP_PREVIOUS], holder = groups[parent][GROUP_HOLDER_LAST];
+    for (; holder && groups[holder][GROUP_ID] > groups[group][GROUP_ID]; holder = groups[holder][GROUP_HOLDER_PREVIOUS]) {
+        if (!sibling || is_holder(sibling))
+            return sibling;
+        sibling = groups[sibling][GROUP_PREVIOUS];
+    }
+    return holder;
+}
+
+/* Make two holders neighbours; 0 is the end of the list on that side. */
+static void join_holders(i64 parent, i64 left, i64 right)
+{
+    if (left)
+        groups[left][GROUP_HOLDER_NEXT] = right;
+    else
+        groups[parent][GROUP_HOLDER_FIRST] = right;
+    if (right)
+        groups[right][GROUP_HOLDER_PREVIOUS] = left;
+    else
+        groups[parent][GROUP_HOLDER_LAST] = left;
+}
+
+static void enter_holder(i64 group)
+{
+    i64 parent = groups[group][GROUP_PARENT], left, right;
+    if (!parent || is_holder(group))
+        return;
+    left = holder_before(parent, group);
+    right = left ? groups[left][GROUP_HOLDER_NEXT] : groups[parent][GROUP_HOLDER_FIRST];
+    join_holders(parent, left, group);
+    join_holders(parent, group, right);
+}
+
+static i64 first_full(i64 group)
+{
+    while (group && !groups[group][GROUP_NR_LRU_TREE]) {
+        i64 *row = groups[group];
+        i64 right = row[GROUP_HOLDER_NEXT];
+        join_holders(row[GROUP_PARENT], row[GROUP_HOLDER_PREVIOUS], right);
+        row[GROUP_HOLDER_NEXT] = row[GROUP_HOLDER_PREVIOUS] = 0;
+        group = right;
+    }
+    return group;
+}
+
 static inline void count_listed(i64 group, i64 change)
 {
     groups[group][GROUP_NR_LRU] += change;
-    for (; group; group = groups[group][GROUP_PARENT])
-        groups[group][GROUP_NR_LRU_TREE] += change;
+    for (; group; group = groups[group][GROUP_PARENT]) {
+        i64 before = groups[group][GROUP_NR_LRU_TREE];
+        groups[group][GROUP_NR_LRU_TREE] = before + change;
+        if (!before && change)
+            enter_holder(group);
+    }
 }
 
 static inline void add_tail(i64 frame)
@@ -193,21 +251,20 @@ static inline i64 successor(i64 group, i64 root)
     return 0;
 }
 
-/* The next group with pages of its own; subtrees without any are not entered. */
+/* The next group with pages of its own; groups without any below are not visited. */
 static inline i64 next_holding(i64 group, i64 root)
 {
     for (;;) {
-        if (groups[group][GROUP_NR_LRU_TREE] > groups[group][GROUP_NR_LRU])
-            group = groups[group][GROUP_FIRST_CHILD];
-        else {
-            while (group != root && !groups[group][GROUP_NEXT])
+        i64 onward = first_full(groups[group][GROUP_HOLDER_FIRST]);
+        while (!onward && group != root) {
+            enter_holder(group);
+            onward = first_full(groups[group][GROUP_HOLDER_NEXT]);
+            if (!onward)
                 group = groups[group][GROUP_PARENT];
-            if (group == root)
-                return 0;
-            group = groups[group][GROUP_NEXT];
         }
-        if (groups[group][GROUP_NR_LRU])
-            return group;
+        if (!onward || groups[onward][GROUP_NR_LRU])
+            return onward;
+        group = onward;
     }
 }
 

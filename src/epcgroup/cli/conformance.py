@@ -31,6 +31,9 @@ def conformance(series: str, ignore: str, generate: tuple[int, int] | None, fold
 
         print(random_script(*generate), end="")
         return int(Exit.OK)
+    from epcgroup.cli.compiling import say_when_compiling
+
+    say_when_compiling()
     if folder is None:
         from epcgroup.conformance.replay import trace
 

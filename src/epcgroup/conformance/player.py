@@ -31,6 +31,8 @@ class Player:
         self.enclaves: dict[str, Enclave] = {}
         self.guests: dict[str, Guest] = {}
         self.failures = [0]
+        #: Paths by number of creation, as the printer met them; a group never moves.
+        self.paths: dict[int, str] = {}
         self._serial = 0
         self._by_number: dict[int, Enclave] = {}
 

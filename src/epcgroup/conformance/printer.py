@@ -20,7 +20,7 @@ def state_lines(player: Player) -> Iterator[str]:
         yield f"G lru={_list(player, at.ROOT)}"
     line = {"mainline": _group_mainline, "v2": _group_v2}.get(player.series, _group)
     for group in _groups(player):
-        yield line(player, group)
+        yield line(player, group, player.state.groups[group].tolist())
     for encl in player.enclaves.values():
         yield _enclave(player, encl)
     for guest in player.guests.values():
@@ -37,9 +37,11 @@ def _groups(player: Player) -> list[int]:
 
 def path_of(player: Player, group: int) -> str:
     """Return the path of a group, with ``~number`` if it has been removed."""
-    path = tree.path_of(player.state, player.epc.names, group)
-    row = player.state.groups[group]
-    return f"{path}~{row[at.GROUP_ID]}" if row[at.GROUP_STATE] == at.GROUP_DEAD else path
+    state, number = player.state.groups[group, at.GROUP_STATE : at.GROUP_ID + 1].tolist()
+    path = player.paths.get(number)
+    if path is None:
+        path = player.paths[number] = tree.path_of(player.state, player.epc.names, group)
+    return f"{path}~{number}" if state == at.GROUP_DEAD else path
 
 
 def _machine(player: Player) -> str:
@@ -55,40 +57,41 @@ def _machine(player: Player) -> str:
 
 
 def _list(player: Player, group: int) -> str:
+    nr_pages = int(player.state.groups[group, at.GROUP_NR_LRU])
+    if not nr_pages:
+        return "-"
     names = {encl.number: encl.name for encl in player.enclaves.values()}
-    rows = np.empty((int(player.state.groups[group, at.GROUP_NR_LRU]), 2), np.int32)
+    rows = np.empty((nr_pages, 2), np.int32)
     lists.reclaimable(player.state, group, rows)
     runs: list[tuple[int, list[int]]] = []
     for number, page in rows.tolist():
         if not runs or runs[-1][0] != number:
             runs.append((number, []))
         runs[-1][1].append(page)
-    return ";".join(f"{names[number]}:{format_pages(pages)}" for number, pages in runs) or "-"
+    return ";".join(f"{names[number]}:{format_pages(pages)}" for number, pages in runs)
 
 
-def _figures(player: Player, group: int) -> tuple[int, str, str]:
-    row = player.state.groups[group]
+def _figures(group: int, row: list[int]) -> tuple[int, str, str]:
     if group == at.ROOT:
-        return int(row[at.GROUP_USAGE]), "-", "-"
+        return row[at.GROUP_USAGE], "-", "-"
     limit = format_limit(at.unsigned(row[at.GROUP_MAX]))
-    return int(row[at.GROUP_USAGE]), limit, str(at.unsigned(row[at.GROUP_EVENTS]))
+    return row[at.GROUP_USAGE], limit, str(at.unsigned(row[at.GROUP_EVENTS]))
 
 
-def _group(player: Player, group: int) -> str:
-    row = player.state.groups[group]
-    current, limit, events = _figures(player, group)
+def _group(player: Player, group: int, row: list[int]) -> str:
+    current, limit, events = _figures(group, row)
     local = "-" if group == at.ROOT else str(at.unsigned(row[at.GROUP_EVENTS_LOCAL]))
-    following = path_of(player, int(row[at.GROUP_CURSOR]) or group)
+    path = path_of(player, group)
+    following = path_of(player, row[at.GROUP_CURSOR]) if row[at.GROUP_CURSOR] else path
     return (
-        f"C {path_of(player, group)} cur={current} max={limit} peak={at.unsigned(row[at.GROUP_PEAK])}"
+        f"C {path} cur={current} max={limit} peak={at.unsigned(row[at.GROUP_PEAK])}"
         f" events={events} local={local} next={following} lru={_list(player, group)}"
     )
 
 
-def _group_v2(player: Player, group: int) -> str:
-    row = player.state.groups[group]
-    current, limit, events = _figures(player, group)
-    cursor = int(row[at.GROUP_CURSOR])
+def _group_v2(player: Player, group: int, row: list[int]) -> str:
+    current, limit, events = _figures(group, row)
+    cursor = row[at.GROUP_CURSOR]
     following = path_of(player, cursor) if cursor else "-"
     return (
         f"C {path_of(player, group)} cur={current} max={limit} events={events} next={following}"
@@ -96,13 +99,13 @@ def _group_v2(player: Player, group: int) -> str:
     )
 
 
-def _group_mainline(player: Player, group: int) -> str:
+def _group_mainline(player: Player, group: int, row: list[int]) -> str:
     return f"C {path_of(player, group)}"
 
 
 def _enclave(player: Player, encl: Enclave) -> str:
-    row = player.state.enclaves[encl.number]
-    offset = int(row[at.ENCLAVE_OFFSET])
+    row = player.state.enclaves[encl.number].tolist()
+    offset = row[at.ENCLAVE_OFFSET]
     words = player.state.pages[offset : offset + encl.size]
     young = np.zeros(encl.size, bool)
     for mapping in encl.mappings:
@@ -125,4 +128,4 @@ def _guest(player: Player, guest: Guest) -> str:
 
 
 def _indexes(truth: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
-    return format_pages(np.nonzero(truth)[0].tolist())
+    return format_pages(truth.nonzero()[0].tolist())

@@ -47,13 +47,19 @@ def parse_pages(text: str) -> Iterator[int]:
 
 def format_pages(pages: Iterable[int]) -> str:
     """Return pages in the given order as a list: runs of index + 1 are joined, ``-`` for none."""
-    runs: list[list[int]] = []
+    parts: list[str] = []
+    first = last = -2
     for page in pages:
-        if runs and runs[-1][1] + 1 == page:
-            runs[-1][1] = page
-        else:
-            runs.append([page, page])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs) or "-"
+        if page != last + 1:
+            parts.append(_run(first, last))
+            first = page
+        last = page
+    parts.append(_run(first, last))
+    return ",".join(parts[1:]) or "-"
+
+
+def _run(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def escape(text: str) -> str:

@@ -8,7 +8,7 @@ from epcgroup.engine import background, misc, page, reclaim, section, shared, wa
 from epcgroup.engine import group as groups
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 EVICT = -3
@@ -43,6 +43,12 @@ def page_of(s: State, group: int, may_reclaim: bool, signal: bool) -> int:
         queue_crowded(s, group)
     _wake_ksgxd(s)
     return frame
+
+
+@jit
+def rare_page_of(s: State, group: int, may_reclaim: bool, signal: bool) -> int:
+    """``page_of`` for SECS, VA and guest pages: a call, where the page of a fault is taken in line."""
+    return page_of(s, group, may_reclaim, signal)
 
 
 @jit
@@ -167,16 +173,16 @@ def queue_crowded(s: State, group: int) -> None:
     Too little: less than half of what the background keeps free, or above epc.high.
     """
     while group:
-        usage = s.groups[nth(group), at.GROUP_USAGE] >> 12
-        limit = walk.limit_pages(s.groups[nth(group), at.GROUP_MAX])
+        usage = s.groups[group, at.GROUP_USAGE] >> 12
+        limit = walk.limit_pages(s.groups[group, at.GROUP_MAX])
         trigger = limit - (walk.room_wanted(s, limit) >> 1)
         if (
-            usage > min(trigger, walk.limit_pages(s.groups[nth(group), at.GROUP_HIGH]))
-            and s.groups[nth(group), at.GROUP_NR_LRU_TREE]
+            usage > min(trigger, walk.limit_pages(s.groups[group, at.GROUP_HIGH]))
+            and s.groups[group, at.GROUP_NR_LRU_TREE]
             and s.machine[at.WORK_CURRENT] != group
         ):
             groups.queue(s, group)
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        group = s.groups[group, at.GROUP_PARENT]
 
 
 @jit

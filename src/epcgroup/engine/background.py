@@ -11,7 +11,7 @@ from epcgroup.engine import group as groups
 from epcgroup.engine import reclaim, shared, walk
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 _SHIFT = 12
@@ -36,11 +36,11 @@ def should_reclaim(s: State, group: int) -> bool:
     V17: own usage has reached the lowest limit on the path, less the margin when the limit is above 128
     pages. fair: own usage is above the group's background target. Source: V17, sgx_cgroup_should_reclaim.
     """
-    if s.groups[nth(group), at.GROUP_NR_LRU_TREE] == 0:
+    if s.groups[group, at.GROUP_NR_LRU_TREE] == 0:
         return False
-    usage = s.groups[nth(group), at.GROUP_USAGE] >> _SHIFT
+    usage = s.groups[group, at.GROUP_USAGE] >> _SHIFT
     if s.machine[on.QUEUES_NEAR_LIMIT]:
-        return bool(usage > walk.background_target(s, group) or s.groups[nth(group), at.GROUP_FORCED] > 0)
+        return bool(usage > walk.background_target(s, group) or s.groups[group, at.GROUP_FORCED] > 0)
     limit = lowest_limit(s, group)
     if limit > s.machine[on.NR_MARGIN_FROM]:
         limit -= s.machine[on.NR_MARGIN]
@@ -96,7 +96,7 @@ def item_step(s: State) -> int:
     if should_reclaim(s, group) and not reclaim.is_hopeless(s, context, group):
         reclaim.begin(s, context, group, _want(s, group))
         return reclaim.step(s, context, group)
-    s.groups[nth(group), at.GROUP_FORCED] = 0
+    s.groups[group, at.GROUP_FORCED] = 0
     s.machine[at.WORK_CURRENT] = 0
     return 0
 
@@ -165,7 +165,7 @@ def finish(s: State, outcomes: NDArray[np.uint8]) -> int:
                 reclaim.write_secs(s, enclave)
             reclaim.free_row(s, row)
             if forced and s.machine[at.BATCH_CONTEXT] == at.CONTEXT_WORKER:
-                s.groups[nth(forced), at.GROUP_FORCED] -= s.groups[nth(forced), at.GROUP_FORCED] > 0
+                s.groups[forced, at.GROUP_FORCED] -= s.groups[forced, at.GROUP_FORCED] > 0
             written += 1
         else:
             reclaim.put_back(s, row)
@@ -182,12 +182,12 @@ def age(s: State, outcomes: NDArray[np.uint8]) -> None:
     accepted = 0
     for row in range(s.machine[at.BATCH_NR]):
         where = at.BATCH + at.BATCH_COLUMNS * row
-        element = s.enclaves[nth(s.machine[nth(where)]), at.ENCLAVE_OFFSET] + s.machine[nth(where + 1)]
-        young = s.marks[nth(element)] & at.PAGE_ACCESSED
+        element = s.enclaves[s.machine[where], at.ENCLAVE_OFFSET] + s.machine[where + 1]
+        young = s.marks[element] & at.PAGE_ACCESSED
         if accepted >= s.machine[at.BATCH_MAX_WRITTEN]:
             outcomes[row] = _YOUNG
         elif young and not s.machine[at.BATCH_IGNORE_AGE]:
-            s.marks[nth(element)] &= 255 - at.PAGE_ACCESSED
+            s.marks[element] &= 255 - at.PAGE_ACCESSED
             outcomes[row] = _YOUNG
         else:
             outcomes[row] = _WRITTEN

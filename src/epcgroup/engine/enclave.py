@@ -8,7 +8,7 @@ what it took so far is held in ``ENCLAVE_HELD`` until it is called again.
 from epcgroup.engine import allocate, lru, page, table
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 VA_SLOTS = 512
@@ -41,13 +41,13 @@ def grow(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) ->
     """Count one more page, with a VA page when one is due; 0 or a negative outcome. Source: sgx_encl_grow."""
     answer = _add_va(s, enclave, group, may_reclaim, signal) if _is_va_due(s, enclave) else 0
     if answer == 0:
-        s.enclaves[nth(enclave), at.ENCLAVE_PAGE_COUNT] += 1
+        s.enclaves[enclave, at.ENCLAVE_PAGE_COUNT] += 1
     return answer
 
 
 @jit
 def _add_va(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
-    frame = allocate.page_of(s, group, may_reclaim, signal)
+    frame = allocate.rare_page_of(s, group, may_reclaim, signal)
     if frame < 0:
         return int(frame)
     page.bind(s, frame, group, enclave, at.PAGE_VA - s.enclaves[enclave, at.ENCLAVE_VA_HEAD])
@@ -73,31 +73,31 @@ def shrink(s: State, enclave: int) -> None:
 @inlined
 def hold(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
     """Take the page of a step, or the one held since the step was begun; a frame or a negative outcome."""
-    frame = s.enclaves[nth(enclave), at.ENCLAVE_HELD]
-    if frame and s.frames[nth(frame), at.FRAME_GROUP] == group:
+    frame = s.enclaves[enclave, at.ENCLAVE_HELD]
+    if frame and s.frames[frame, at.FRAME_GROUP] == group:
         return int(frame)
     let_go(s, enclave)
     frame = allocate.page_of(s, group, may_reclaim, signal)
     if frame > 0:
         page.bind(s, frame, group, enclave, 0)
-        s.enclaves[nth(enclave), at.ENCLAVE_HELD] = frame
+        s.enclaves[enclave, at.ENCLAVE_HELD] = frame
     return int(frame)
 
 
 @inlined
 def let_go(s: State, enclave: int) -> None:
     """Free the page held for a step that failed (EREMOVE first), if there is one."""
-    frame = s.enclaves[nth(enclave), at.ENCLAVE_HELD]
+    frame = s.enclaves[enclave, at.ENCLAVE_HELD]
     if frame:
         s.machine[at.EREMOVE] += 1
-        s.enclaves[nth(enclave), at.ENCLAVE_HELD] = 0
+        s.enclaves[enclave, at.ENCLAVE_HELD] = 0
         page.release(s, frame)
 
 
 @jit
 def put_secs(s: State, enclave: int, group: int, may_reclaim: bool, signal: bool) -> int:
     """Take the page of the SECS and record it; 0 or a negative outcome."""
-    frame = allocate.page_of(s, group, may_reclaim, signal)
+    frame = allocate.rare_page_of(s, group, may_reclaim, signal)
     if frame < 0:
         return frame
     page.bind(s, frame, group, enclave, at.PAGE_SECS)
@@ -159,13 +159,13 @@ def note_refusal(s: State, enclave: int, what: int, group: int, outcome: int) ->
         outcome: the answer, an ``Outcome`` (positive).
     """
     refuser = s.machine[at.REFUSED_AT]
-    if refuser and s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] != what:
-        s.groups[nth(refuser), at.STAT_EVENT_MAX] += 1
-        s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] = what
+    if refuser and s.enclaves[enclave, at.ENCLAVE_REFUSED] != what:
+        s.groups[refuser, at.STAT_EVENT_MAX] += 1
+        s.enclaves[enclave, at.ENCLAVE_REFUSED] = what
     if -outcome == allocate.REFUSED:
         s.groups[refuser if refuser else group, at.STAT_EVENT_OOM] += 1
     if -outcome not in (allocate.EVICT, allocate.BUSY):
-        s.enclaves[nth(enclave), at.ENCLAVE_REFUSED] = 0
+        s.enclaves[enclave, at.ENCLAVE_REFUSED] = 0
 
 
 @jit
@@ -186,10 +186,10 @@ def initialise(s: State, enclave: int) -> None:
 @inlined
 def list_page(s: State, enclave: int, index: int, frame: int) -> None:
     """Make a held frame the resident page ``index``: child of the SECS, tail of its group's list."""
-    s.enclaves[nth(enclave), at.ENCLAVE_HELD] = 0
-    s.frames[nth(frame), at.FRAME_PAGE] = index
-    s.pages[nth(s.enclaves[nth(enclave), at.ENCLAVE_OFFSET] + index)] = frame
-    s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] += 1
+    s.enclaves[enclave, at.ENCLAVE_HELD] = 0
+    s.frames[frame, at.FRAME_PAGE] = index
+    s.pages[s.enclaves[enclave, at.ENCLAVE_OFFSET] + index] = frame
+    s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] += 1
     lru.add_tail(s, frame)
 
 

@@ -7,7 +7,7 @@ state is laid out on the other side; the order of the arrays is that of ``state.
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, fault, native
+from epcgroup.engine import background, fault, pointers
 from epcgroup.engine import state as at
 from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
@@ -21,24 +21,14 @@ def _padded(nbytes: int) -> int:
 @inlined
 def state_over(buffer: NDArray[np.uint8]) -> State:
     """Return the arrays of the state a buffer (uint8, its whole length) holds; for compiled callers only."""
-    machine = native.row(buffer, 0, at.MACHINE_WORDS, np.int64)
-    nr_groups = machine[at.NR_GROUPS] + 1
-    nr_enclaves = machine[at.NR_ENCLAVES] + 1
-    nr_frames = machine[at.NR_FRAMES] + 1
+    machine = pointers.state(buffer, (0, 0, 0, 0, 0, 0)).machine
     nr_pages = machine[at.NR_PAGES]
     groups = _padded(at.MACHINE_WORDS * 8)
-    enclaves = groups + _padded(nr_groups * at.GROUP_COLUMNS * 8)
-    frames = enclaves + _padded(nr_enclaves * at.ENCLAVE_COLUMNS * 8)
-    pages = frames + _padded(nr_frames * at.FRAME_COLUMNS * 4)
+    enclaves = groups + _padded((machine[at.NR_GROUPS] + 1) * at.GROUP_COLUMNS * 8)
+    frames = enclaves + _padded((machine[at.NR_ENCLAVES] + 1) * at.ENCLAVE_COLUMNS * 8)
+    pages = frames + _padded((machine[at.NR_FRAMES] + 1) * at.FRAME_COLUMNS * 4)
     marks = pages + _padded(nr_pages * 4)
-    return State(
-        machine,
-        native.table(buffer, groups, nr_groups, at.GROUP_COLUMNS, np.int64),
-        native.table(buffer, enclaves, nr_enclaves, at.ENCLAVE_COLUMNS, np.int64),
-        native.table(buffer, frames, nr_frames, at.FRAME_COLUMNS, np.int32),
-        native.row(buffer, pages, nr_pages, np.int32),
-        native.row(buffer, marks, nr_pages, np.uint8),
-    )
+    return pointers.state(buffer, (0, groups, enclaves, frames, pages, marks))
 
 
 @jit

@@ -7,7 +7,7 @@ sgx_encl_eaug_page.
 from epcgroup.engine import allocate, enclave, lru
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 HIT = 0
@@ -25,11 +25,11 @@ def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     With EVICT a batch is isolated: act on it, finish it, ask again. Pages absent from an initialised
     enclave are created on demand where SGX2 is on.
     """
-    held = s.pages[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)]
+    held = s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
     if held > 0:
         return HIT
     # V2 B4: the kernel does not ask whether the enclave was killed, and crashes.
-    state = s.enclaves[nth(encl), at.ENCLAVE_FLAGS] & (at.ENCLAVE_INITIALISED | at.ENCLAVE_KILLED)
+    state = s.enclaves[encl, at.ENCLAVE_FLAGS] & (at.ENCLAVE_INITIALISED | at.ENCLAVE_KILLED)
     can_create = state == at.ENCLAVE_INITIALISED and s.machine[at.SGX2]
     if held == 0 and not can_create:
         return NO_PAGE
@@ -44,14 +44,14 @@ def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
 def _count(s: State, encl: int, index: int, group: int, answer: int) -> None:
     """Statistics of a fault that was not a hit."""
     if answer in (CREATED, LOADED):
-        s.groups[nth(group), at.STAT_FAULTS] += 1
+        s.groups[group, at.STAT_FAULTS] += 1
     enclave.note_refusal(s, encl, index + 1, group, answer)
 
 
 @inlined
 def _secs_in(s: State, encl: int, group: int, signal: bool) -> int:
     """Bring the SECS back if it is out; 0 or a negative outcome. It stays if the page is refused then."""
-    if not s.enclaves[nth(encl), at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT:
+    if not s.enclaves[encl, at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT:
         return 0
     answer = enclave.put_secs(s, encl, group, bool(s.machine[on.FAULT_RECLAIMS]), signal)
     if answer == 0:
@@ -68,15 +68,15 @@ def load(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     frame = enclave.hold(s, encl, group, bool(s.machine[on.FAULT_RECLAIMS]), signal)
     if frame < 0:
         return -frame
-    stamp = -1 - s.pages[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)]
-    distance = (s.groups[nth(group), at.STAT_RECLAIMED] - stamp) & _STAMP
-    if distance <= s.groups[nth(group), at.STAT_RESIDENT]:
+    stamp = -1 - s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
+    distance = (s.groups[group, at.STAT_RECLAIMED] - stamp) & _STAMP
+    if distance <= s.groups[group, at.STAT_RESIDENT]:
         # Fewer pages left since than the group holds: a little more memory would have kept this one.
-        s.groups[nth(group), at.STAT_REFAULTS] += 1
+        s.groups[group, at.STAT_REFAULTS] += 1
     s.machine[at.ELDU] += 1
-    s.enclaves[nth(encl), at.ENCLAVE_NR_EVICTED] -= 1
-    s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_LOADED
-    s.groups[nth(group), at.STAT_LOADED] += 1
+    s.enclaves[encl, at.ENCLAVE_NR_EVICTED] -= 1
+    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LOADED
+    s.groups[group, at.STAT_LOADED] += 1
     enclave.list_page(s, encl, index, frame)
     return LOADED
 
@@ -98,10 +98,10 @@ def _create(s: State, encl: int, index: int, group: int, signal: bool) -> int:
         enclave.let_go(s, encl)
         return -answer
     s.machine[at.EAUG] += 1
-    s.groups[nth(group), at.STAT_CREATED] += 1
+    s.groups[group, at.STAT_CREATED] += 1
     if s.machine[on.UNMARKED_BLOCKS]:
-        s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_UNMARKED
-    s.marks[nth(s.enclaves[nth(encl), at.ENCLAVE_OFFSET] + index)] |= at.PAGE_PENDING
+        s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_UNMARKED
+    s.marks[s.enclaves[encl, at.ENCLAVE_OFFSET] + index] |= at.PAGE_PENDING
     enclave.list_page(s, encl, index, frame)
     return CREATED
 

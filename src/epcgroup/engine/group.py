@@ -4,18 +4,18 @@ Every charged page and every child object holds one reference. A removed group k
 still walked by reclaim, and is freed with its last reference; then a removed parent may follow.
 """
 
+from epcgroup.engine import holders, pointers, walk
 from epcgroup.engine import state as at
-from epcgroup.engine import walk
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 
 @jit
 def create(s: State, parent: int) -> int:
     """Make a group below ``parent`` (0: the root itself); returns its number, 0 if the table is full."""
-    for group in range(1, s.groups.shape[0]):
+    for group in range(1, s.machine[at.NR_GROUPS] + 1):
         if s.groups[group, at.GROUP_STATE] == at.GROUP_NONE:
-            s.groups[group] = 0
+            pointers.clear(s.groups, group)
             s.groups[group, at.GROUP_STATE] = at.GROUP_LIVE
             s.machine[at.GROUP_SERIAL] += 1
             s.groups[group, at.GROUP_ID] = s.machine[at.GROUP_SERIAL]
@@ -60,13 +60,13 @@ def remove(s: State, group: int) -> bool:
 @inlined
 def get(s: State, group: int) -> None:
     """Take a reference for a charged page."""
-    s.groups[nth(group), at.GROUP_REFERENCES] += 1
+    s.groups[group, at.GROUP_REFERENCES] += 1
 
 
 @inlined
 def put(s: State, group: int) -> None:
     """Drop the reference of a charged page; frees a removed group with its last one."""
-    s.groups[nth(group), at.GROUP_REFERENCES] -= 1
+    s.groups[group, at.GROUP_REFERENCES] -= 1
     _free_unreferenced(s, group)
 
 
@@ -91,6 +91,7 @@ def _free(s: State, group: int, parent: int) -> None:
         if s.groups[ancestor, at.GROUP_CURSOR] == group:
             s.groups[ancestor, at.GROUP_CURSOR] = walk.after_freed(s, group, ancestor)
         ancestor = s.groups[ancestor, at.GROUP_PARENT]
+    holders.leave(s, group)
     previous = s.groups[group, at.GROUP_PREVIOUS]
     following = s.groups[group, at.GROUP_NEXT]
     if previous:
@@ -103,22 +104,22 @@ def _free(s: State, group: int, parent: int) -> None:
         s.groups[parent, at.GROUP_LAST_CHILD] = previous
     for column in range(at.GROUP_STATISTICS, at.GROUP_STATISTICS + at.NR_STATISTICS):
         s.groups[parent, column] += s.groups[group, column]
-    for enclave in range(1, s.enclaves.shape[0]):
+    for enclave in range(1, s.machine[at.NR_ENCLAVES] + 1):
         if s.enclaves[enclave, at.ENCLAVE_HOME] == group:
             s.enclaves[enclave, at.ENCLAVE_HOME] = parent
-    s.groups[group] = 0
+    pointers.clear(s.groups, group)
 
 
 @inlined
 def queue(s: State, group: int) -> None:
     """Queue the work item of a group; nothing happens if it is queued already. Source: queue_work."""
-    if s.groups[nth(group), at.GROUP_WORK_PENDING]:
+    if s.groups[group, at.GROUP_WORK_PENDING]:
         return
-    s.groups[nth(group), at.GROUP_WORK_PENDING] = 1
-    s.groups[nth(group), at.GROUP_WORK_NEXT] = 0
+    s.groups[group, at.GROUP_WORK_PENDING] = 1
+    s.groups[group, at.GROUP_WORK_NEXT] = 0
     tail = s.machine[at.WORK_TAIL]
     if tail:
-        s.groups[nth(tail), at.GROUP_WORK_NEXT] = group
+        s.groups[tail, at.GROUP_WORK_NEXT] = group
     else:
         s.machine[at.WORK_HEAD] = group
     s.machine[at.WORK_TAIL] = group

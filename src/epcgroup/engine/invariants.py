@@ -57,11 +57,30 @@ def _check_tree(state: State, groups: list[int]) -> None:
         )
         alive = row[at.GROUP_STATE] == at.GROUP_LIVE or references > 0
         _demand(bool(alive), f"group {group} is removed, nothing holds it")
+        check_holders(state, group, children)
         cursor = int(row[at.GROUP_CURSOR])
         _demand(
             cursor == 0 or cursor in set(tree.subtree(state, group)),
             f"group {group}: cursor {cursor} is outside",
         )
+
+
+def check_holders(state: State, group: int, children: list[int]) -> None:
+    """Children with listed pages are linked as holders, in order of creation; others may be."""
+    linked: list[int] = []
+    previous, child = 0, int(state.groups[group, at.GROUP_HOLDER_FIRST])
+    while child and len(linked) <= len(children):
+        linked.append(child)
+        _demand(
+            state.groups[child, at.GROUP_HOLDER_PREVIOUS] == previous, f"group {child}: a link does not match"
+        )
+        previous, child = child, int(state.groups[child, at.GROUP_HOLDER_NEXT])
+    _demand(state.groups[group, at.GROUP_HOLDER_LAST] == previous, f"group {group}: the last holder is wrong")
+    _demand(
+        linked == [child for child in children if child in set(linked)], f"group {group}: holders {linked}"
+    )
+    full = {child for child in children if state.groups[child, at.GROUP_NR_LRU_TREE]}
+    _demand(full <= set(linked), f"group {group}: {full} hold pages, holders {linked}")
 
 
 def _charged(state: State) -> NDArray[np.int64]:

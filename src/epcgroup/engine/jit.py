@@ -1,53 +1,69 @@
-"""The one place that knows Numba: how a function of the engine is compiled and when its cache is stale.
+"""How a function of the engine is compiled, and when its cached code is stale. How: ``compiler.py``.
 
 Numba keys its cache by the caller's file only, although constants and callees of other files are compiled in.
-Here the stamp covers every source of the engine, so an edit anywhere makes all cached machine code stale.
+Here the stamp covers every source of the engine and of the function's own package, so an edit anywhere makes
+all cached machine code stale.
 With ``NUMBA_DISABLE_JIT=1`` the same source runs as plain Python.
 """
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba import config
+
+from epcgroup.engine import compiler
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def _sources_digest() -> str:
-    """Digest of all sources of the engine: the part of a cache stamp that Numba does not see."""
+@cache
+def sources_digest(package: str) -> str:
+    """Return the digest of all sources of a package: the part of a cache stamp that Numba does not see."""
     digest = hashlib.sha256()
-    for source in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
+    for source in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
         if source.name.endswith(".py"):
             digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
-_DIGEST = _sources_digest()
+_PROJECT, _, _ = __name__.partition(".")
 
-#: Makes a subscript unsigned, on the hot path: Numba tests every signed one for being negative, which costs a
-#: third of a fault where rows are chained. Never in arithmetic: unsigned and signed make a float there.
+#: Makes a subscript of an array unsigned, on a hot path: Numba tests every signed one for being negative. Not
+#: needed for the state (``pointers.py``). Never in arithmetic: unsigned and signed make a float there.
 nth = np.uint64
 
-
-_OPTIONS: Any = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "no_cfunc_wrapper": True,
-    "_nrt": False,
-}
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
+_INNER: Any = {"no_cpython_wrapper": True}
 
 
-def _compile(function: Function, inline: bool) -> Function:
-    compiled: Any = numba.njit(**_OPTIONS, forceinline=inline)(function)
-    cache = getattr(compiled, "_cache", None)
-    file = getattr(cache, "_cache_file", None)
-    if file is not None:
-        file._source_stamp = (file._source_stamp, _DIGEST)
-    return compiled  # type: ignore[no-any-return]
+def compiled(function: Function, stamp: str = "", *, inline: bool = False) -> Function:
+    """Compile a function as ``jit`` does, its cached code being dropped too when ``stamp`` changes.
+
+    For functions whose names are bound to callees that only the caller knows: ``stamp`` stands for these.
+    """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
+    return _program(function, stamp, inline)  # pragma: no cover
+
+
+def _program(function: Function, stamp: str, inline: bool) -> Function:  # pragma: no cover
+    program: Any = numba.njit(**_OPTIONS, cache=True, forceinline=inline, pipeline_class=compiler.PROGRAM)(
+        function
+    )
+    package = function.__module__.rpartition(".")[0]
+    own = sources_digest(package) if package.startswith(_PROJECT) else ""
+    file = program._cache._cache_file
+    # The version, not the stamp of the source: what another version stored is not even unpickled.
+    file._version = " ".join((file._version, sources_digest(str(__package__)), own, stamp))
+    pipeline = compiler.INLINED if inline else compiler.FRAGMENT
+    fragment: Any = numba.njit(**_OPTIONS, **_INNER, pipeline_class=pipeline)(function)
+    compiler.call_as(program, fragment)
+    return program  # type: ignore[no-any-return]
 
 
 def jit(function: Function) -> Function:
@@ -55,14 +71,11 @@ def jit(function: Function) -> Function:
 
     Compiled functions cannot allocate: without Numba's run-time (``_nrt``) they do not count references to
     the arrays they pass on, which cost more than the work itself (create: 3.6 µs with, 0.5 µs without). The
-    cached code is dropped when any file of the engine changes.
+    cached code is dropped when any file of the engine or of the function's own package changes.
     """
-    return _compile(function, False)
+    return compiled(function)
 
 
 def inlined(function: Function) -> Function:
-    """Compile a small function of the hot path into its callers.
-
-    The arrays of the state are passed by value, 50 words a call: without this, half the time of a fault.
-    """
-    return _compile(function, True)
+    """Compile a small function of the hot path into its callers: without this, half the time of a fault."""
+    return compiled(function, inline=True)

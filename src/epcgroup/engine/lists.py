@@ -64,6 +64,7 @@ def mark_free(s: State, seen: NDArray[np.int32], value: int) -> int:
         for frame in range(s.machine[section + at.SECTION_FRESH], s.machine[section + at.SECTION_END]):
             if seen[frame]:
                 return -1
-            seen[frame] = value
-            length += 1
+            if not s.frames[frame, at.FRAME_FLAGS]:  # else it failed before it was ever used
+                seen[frame] = value
+                length += 1
     return length

@@ -5,9 +5,10 @@ group and of all levels above it (``GROUP_NR_LRU_TREE``) move with the lists, so
 below" is one look.
 """
 
+from epcgroup.engine import holders
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 
@@ -16,44 +17,47 @@ def owner(s: State, frame: int) -> int:
     """Return the group on whose list a frame belongs: the one charged, or the root of a single list."""
     if s.machine[on.WALK] == on.WALK_ONE_LIST:
         return at.ROOT
-    return int(s.frames[nth(frame), at.FRAME_GROUP])
+    return int(s.frames[frame, at.FRAME_GROUP])
 
 
 @inlined
 def count(s: State, group: int, change: int) -> None:
     """Move the counts of a list and of all levels above it."""
-    s.groups[nth(group), at.GROUP_NR_LRU] += change
+    s.groups[group, at.GROUP_NR_LRU] += change
     while group:
-        s.groups[nth(group), at.GROUP_NR_LRU_TREE] += change
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        before = s.groups[group, at.GROUP_NR_LRU_TREE]
+        s.groups[group, at.GROUP_NR_LRU_TREE] = before + change
+        if before == 0 and change:
+            holders.enter(s, group)
+        group = s.groups[group, at.GROUP_PARENT]
 
 
 @inlined
 def _append(s: State, group: int, frame: int, head: int) -> None:
-    tail = s.groups[nth(group), head + 1]
-    s.frames[nth(frame), at.FRAME_PREVIOUS] = tail
-    s.frames[nth(frame), at.FRAME_NEXT] = 0
+    tail = s.groups[group, head + 1]
+    s.frames[frame, at.FRAME_PREVIOUS] = tail
+    s.frames[frame, at.FRAME_NEXT] = 0
     if tail:
-        s.frames[nth(tail), at.FRAME_NEXT] = frame
+        s.frames[tail, at.FRAME_NEXT] = frame
     else:
-        s.groups[nth(group), head] = frame
-    s.groups[nth(group), head + 1] = frame
+        s.groups[group, head] = frame
+    s.groups[group, head + 1] = frame
 
 
 @inlined
 def _unlink(s: State, group: int, frame: int, head: int) -> None:
-    following = s.frames[nth(frame), at.FRAME_NEXT]
-    previous = s.frames[nth(frame), at.FRAME_PREVIOUS]
+    following = s.frames[frame, at.FRAME_NEXT]
+    previous = s.frames[frame, at.FRAME_PREVIOUS]
     if following:
-        s.frames[nth(following), at.FRAME_PREVIOUS] = previous
+        s.frames[following, at.FRAME_PREVIOUS] = previous
     else:
-        s.groups[nth(group), head + 1] = previous
+        s.groups[group, head + 1] = previous
     if previous:
-        s.frames[nth(previous), at.FRAME_NEXT] = following
+        s.frames[previous, at.FRAME_NEXT] = following
     else:
-        s.groups[nth(group), head] = following
-    s.frames[nth(frame), at.FRAME_NEXT] = 0
-    s.frames[nth(frame), at.FRAME_PREVIOUS] = 0
+        s.groups[group, head] = following
+    s.frames[frame, at.FRAME_NEXT] = 0
+    s.frames[frame, at.FRAME_PREVIOUS] = 0
 
 
 @inlined
@@ -61,17 +65,17 @@ def add_tail(s: State, frame: int) -> None:
     """Put a frame at the tail (young end) of its list. Source: sgx_mark_page_reclaimable."""
     group = owner(s, frame)
     _append(s, group, frame, at.GROUP_LRU_HEAD)
-    s.frames[nth(frame), at.FRAME_FLAGS] |= at.FRAME_LISTED
+    s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LISTED
     count(s, group, 1)
 
 
 @inlined
 def remove(s: State, frame: int) -> None:
     """Take a frame off its reclaimable list; nothing happens if it is on none."""
-    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_LISTED:
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_LISTED:
         group = owner(s, frame)
         _unlink(s, group, frame, at.GROUP_LRU_HEAD)
-        s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_LISTED
+        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_LISTED
         count(s, group, -1)
 
 
@@ -79,8 +83,23 @@ def remove(s: State, frame: int) -> None:
 def isolate(s: State, group: int, frame: int) -> None:
     """Take a frame of a group's list into the batch; the caller counts it."""
     _unlink(s, group, frame, at.GROUP_LRU_HEAD)
-    flags = s.frames[nth(frame), at.FRAME_FLAGS]
-    s.frames[nth(frame), at.FRAME_FLAGS] = (flags & ~at.FRAME_LISTED) | at.FRAME_ISOLATED
+    flags = s.frames[frame, at.FRAME_FLAGS]
+    s.frames[frame, at.FRAME_FLAGS] = (flags & ~at.FRAME_LISTED) | at.FRAME_ISOLATED
+
+
+@inlined
+def restore(s: State, group: int, frame: int) -> None:
+    """Undo ``isolate``: back to the head of the list; the caller counts it."""
+    head = s.groups[group, at.GROUP_LRU_HEAD]
+    s.frames[frame, at.FRAME_NEXT] = head
+    s.frames[frame, at.FRAME_PREVIOUS] = 0
+    if head:
+        s.frames[head, at.FRAME_PREVIOUS] = frame
+    else:
+        s.groups[group, at.GROUP_LRU_TAIL] = frame
+    s.groups[group, at.GROUP_LRU_HEAD] = frame
+    flags = s.frames[frame, at.FRAME_FLAGS]
+    s.frames[frame, at.FRAME_FLAGS] = (flags & ~at.FRAME_ISOLATED) | at.FRAME_LISTED
 
 
 @jit
@@ -96,8 +115,8 @@ def add_fixed(s: State, frame: int) -> None:
 @inlined
 def remove_fixed(s: State, frame: int) -> None:
     """Take a frame off the unreclaimable list; nothing happens if it is not there."""
-    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_FIXED:
-        group = int(s.frames[nth(frame), at.FRAME_GROUP])
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_FIXED:
+        group = int(s.frames[frame, at.FRAME_GROUP])
         _unlink(s, group, frame, at.GROUP_FIXED_HEAD)
-        s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_FIXED
-        s.groups[nth(group), at.GROUP_NR_FIXED] -= 1
+        s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_FIXED
+        s.groups[group, at.GROUP_NR_FIXED] -= 1

@@ -6,7 +6,7 @@ controller knows nothing of EPC: any resource can be charged. Source: kernel/cgr
 
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 _SIGN = -(2**63)
@@ -56,17 +56,17 @@ def try_charge(s: State, group: int, resource: int, amount: int) -> int:
     column = at.GROUP_COUNTERS + at.COUNTERS * resource
     level = group
     while level and amount:
-        usage = s.groups[nth(level), column] + amount
-        if _over(s, usage, s.groups[nth(level), column + at.MAX]) or _over(s, usage, capacity):
+        usage = s.groups[level, column] + amount
+        if _over(s, usage, s.groups[level, column + at.MAX]) or _over(s, usage, capacity):
             _count_event(s, level, column + at.EVENTS)
             while group != level:
-                s.groups[nth(group), column] -= amount
-                group = s.groups[nth(group), at.GROUP_PARENT]
+                s.groups[group, column] -= amount
+                group = s.groups[group, at.GROUP_PARENT]
             return int(level)
-        s.groups[nth(level), column] = usage
-        if above(usage, s.groups[nth(level), column + at.PEAK]):
-            s.groups[nth(level), column + at.PEAK] = usage
-        level = s.groups[nth(level), at.GROUP_PARENT]
+        s.groups[level, column] = usage
+        if above(usage, s.groups[level, column + at.PEAK]):
+            s.groups[level, column + at.PEAK] = usage
+        level = s.groups[level, at.GROUP_PARENT]
     return 0
 
 
@@ -90,8 +90,8 @@ def uncharge(s: State, group: int, resource: int, amount: int) -> None:
     """
     column = at.GROUP_COUNTERS + at.COUNTERS * resource
     while group:
-        usage = s.groups[nth(group), column] - amount
-        s.groups[nth(group), column] = usage
+        usage = s.groups[group, column] - amount
+        s.groups[group, column] = usage
         if usage < 0 and s.machine[at.WARNINGS] == 0 and s.machine[on.SIGNED_COUNTERS]:
             s.machine[at.WARNINGS] = 1
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        group = s.groups[group, at.GROUP_PARENT]

@@ -75,11 +75,13 @@ def _row(typing: _Llvm, buffer: _Llvm, first: _Llvm, size: _Llvm, dtype: _Llvm) 
 @intrinsic  # pragma: no cover
 def _prefetch(typing: _Llvm, array: _Llvm, index: _Llvm) -> _Llvm:
     def generate(context: _Llvm, builder: _Llvm, signature: _Llvm, args: _Llvm) -> _Llvm:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        kind = signature.args[0]
+        is_array = isinstance(kind, types.Array)
+        data = context.make_array(kind)(context, builder, args[0]).data if is_array else args[0]
         word = ir.IntType(32)
         address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
-        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        function = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
+        hint = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         builder.call(hint, [address, word(1), word(3), word(1)])  # for writing, into every cache, data
         return context.get_dummy_value()
 
@@ -91,5 +93,6 @@ def _prefetch(typing: _Llvm, array: _Llvm, index: _Llvm) -> _Llvm:
 table: Callable[..., NDArray[Any]] = _plain_table if _PLAIN else _table
 #: ``row(buffer, first, size, dtype)``: the same with one dimension.
 row: Callable[..., NDArray[Any]] = _plain_row if _PLAIN else _row
-#: ``prefetch(array, index)``: fetch the element at an unsigned index; any index is harmless.
+#: ``prefetch(array, index)``: fetch the element of a row, or of the state's pages or
+#: marks, at an unsigned index; any index is harmless.
 prefetch: Callable[..., None] = _plain_prefetch if _PLAIN else _prefetch

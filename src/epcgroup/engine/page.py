@@ -7,7 +7,7 @@ from epcgroup.engine import group as groups
 from epcgroup.engine import lru, misc, section
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 PAGE_BYTES = 4096
@@ -25,22 +25,22 @@ def _statistic(page: int) -> int:
 @inlined
 def bind(s: State, frame: int, group: int, enclave: int, page: int) -> None:
     """Give a taken and charged page its owner; ``page`` is an index, PAGE_SECS or a link of VA pages."""
-    s.frames[nth(frame), at.FRAME_GROUP] = group
-    s.frames[nth(frame), at.FRAME_ENCLAVE] = enclave
-    s.frames[nth(frame), at.FRAME_PAGE] = page
+    s.frames[frame, at.FRAME_GROUP] = group
+    s.frames[frame, at.FRAME_ENCLAVE] = enclave
+    s.frames[frame, at.FRAME_PAGE] = page
     groups.get(s, group)
-    s.groups[nth(group), _statistic(page)] += 1
+    s.groups[group, _statistic(page)] += 1
 
 
-@inlined
+@jit
 def release(s: State, frame: int) -> None:
     """Uncharge a page and put it on the free list; takes it off any list first. Source: sgx_free_epc_page."""
-    group = s.frames[nth(frame), at.FRAME_GROUP]
+    group = s.frames[frame, at.FRAME_GROUP]
     lru.remove(s, frame)
     lru.remove_fixed(s, frame)
-    if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_ISOLATED:
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED:
         leave_batch(s, frame)
-    s.groups[nth(group), _statistic(s.frames[nth(frame), at.FRAME_PAGE])] -= 1
+    s.groups[group, _statistic(s.frames[frame, at.FRAME_PAGE])] -= 1
     misc.uncharge(s, group, at.RESOURCE_EPC, PAGE_BYTES)
     section.give(s, frame)
     groups.put(s, group)
@@ -58,7 +58,14 @@ def leave_batch(s: State, frame: int) -> None:
 
 @jit
 def poison(s: State, frame: int) -> None:
-    """Mark a page as failed hardware; it is never handed out again. Source: arch_memory_failure."""
-    if s.machine[on.POISON_UNLISTS] and not s.frames[frame, at.FRAME_FLAGS] & at.FRAME_POISONED:
+    """Mark a page as failed hardware; it is never handed out again. Source: arch_memory_failure.
+
+    A free page leaves its free list at once and is still counted there; one in use waits for its end.
+    """
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_POISONED:
+        return
+    if not s.frames[frame, at.FRAME_GROUP]:
+        section.withdraw(s, frame)
+    elif s.machine[on.POISON_UNLISTS]:
         lru.remove(s, frame)
     s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_POISONED

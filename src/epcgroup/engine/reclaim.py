@@ -8,7 +8,7 @@ can carry out a batch in between. Only one batch is isolated at a time.
 from epcgroup.engine import lru, page, walk
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 _STAMP = 2**30 - 1
@@ -17,10 +17,19 @@ _STAMP = 2**30 - 1
 @inlined
 def begin(s: State, context: int, root: int, want: int) -> None:
     """Start a pass from ``root`` that scans at least ``want`` pages."""
-    s.machine[nth(context + at.PASS_ROOT)] = root
-    s.machine[nth(context + at.PASS_WANT)] = 1 if s.machine[on.WALK] == on.WALK_ONE_LIST else want
-    s.machine[nth(context + at.PASS_DONE)] = 0
-    s.machine[nth(context + at.PASS_WRITTEN)] = 0
+    s.machine[context + at.PASS_ROOT] = root
+    s.machine[context + at.PASS_WANT] = 1 if s.machine[on.WALK] == on.WALK_ONE_LIST else want
+    s.machine[context + at.PASS_DONE] = 0
+    s.machine[context + at.PASS_WRITTEN] = 0
+
+
+@inlined
+def _fill_row(s: State, row: int, frame: int) -> None:
+    where = at.BATCH + at.BATCH_COLUMNS * row
+    s.machine[where] = s.frames[frame, at.FRAME_ENCLAVE]
+    s.machine[where + 1] = s.frames[frame, at.FRAME_PAGE]
+    s.machine[where + 2] = s.frames[frame, at.FRAME_GROUP]
+    s.machine[where + 3] = frame
 
 
 @inlined
@@ -29,22 +38,17 @@ def _isolate_from(s: State, group: int, nr_pages: int) -> int:
     done = 0
     taken = 0
     while done < nr_pages and s.machine[at.BATCH_NR] < at.BATCH_ROWS:
-        frame = s.groups[nth(group), at.GROUP_LRU_HEAD]
+        frame = s.groups[group, at.GROUP_LRU_HEAD]
         if not frame:
             break
         done += 1
-        if s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
+        if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
             continue  # V2 B1: left where it is while the scan budget runs down
-        charged = s.frames[nth(frame), at.FRAME_GROUP]
         lru.isolate(s, group, frame)
         taken += 1
-        row = at.BATCH + at.BATCH_COLUMNS * s.machine[at.BATCH_NR]
-        s.machine[nth(row)] = s.frames[nth(frame), at.FRAME_ENCLAVE]
-        s.machine[nth(row + 1)] = s.frames[nth(frame), at.FRAME_PAGE]
-        s.machine[nth(row + 2)] = charged
-        s.machine[nth(row + 3)] = frame
+        _fill_row(s, s.machine[at.BATCH_NR], frame)
         s.machine[at.BATCH_NR] += 1
-        s.groups[nth(charged), at.STAT_SCANNED] += 1
+        s.groups[s.frames[frame, at.FRAME_GROUP], at.STAT_SCANNED] += 1
     lru.count(s, group, -taken)
     return done
 
@@ -56,7 +60,7 @@ def open_batch(s: State, context: int, cause: int) -> None:
     s.machine[at.BATCH_WRITTEN] = 0
     s.machine[at.BATCH_CONTEXT] = context
     s.machine[at.BATCH_CAUSE] = cause
-    s.machine[at.BATCH_IGNORE_AGE] = s.machine[nth(context + at.PASS_IGNORE_AGE)]
+    s.machine[at.BATCH_IGNORE_AGE] = s.machine[context + at.PASS_IGNORE_AGE]
     s.machine[at.BATCH_MAX_WRITTEN] = s.machine[on.NR_MAX_WRITTEN]
 
 
@@ -74,8 +78,8 @@ def _scan_size(s: State, root: int, context: int) -> int:
     size = s.machine[on.NR_TO_SCAN]
     if s.machine[on.PREFERS_OVER]:
         # fair: a small group is not emptied by one batch, and no more is taken than was asked for.
-        eighth = (s.groups[nth(root), at.GROUP_NR_LRU_TREE] >> 3) + 1
-        left = s.machine[nth(context + at.PASS_WANT)] - s.machine[nth(context + at.PASS_DONE)]
+        eighth = (s.groups[root, at.GROUP_NR_LRU_TREE] >> 3) + 1
+        left = s.machine[context + at.PASS_WANT] - s.machine[context + at.PASS_DONE]
         size = min(size, max(eighth, left))
     return int(size)
 
@@ -86,18 +90,18 @@ def step(s: State, context: int, cause: int) -> int:
 
     Source: V17, sgx_cgroup_reclaim_pages: one list a step, until enough was scanned or no list holds a page.
     """
-    root = s.machine[nth(context + at.PASS_ROOT)]
+    root = s.machine[context + at.PASS_ROOT]
     if not root:
         return 0
-    scanned_enough = s.machine[nth(context + at.PASS_DONE)] >= s.machine[nth(context + at.PASS_WANT)]
+    scanned_enough = s.machine[context + at.PASS_DONE] >= s.machine[context + at.PASS_WANT]
     tree = at.ROOT if s.machine[on.WALK] == on.WALK_ONE_LIST else root
-    if scanned_enough or s.groups[nth(tree), at.GROUP_NR_LRU_TREE] == 0:
-        s.machine[nth(context + at.PASS_ROOT)] = 0
+    if scanned_enough or s.groups[tree, at.GROUP_NR_LRU_TREE] == 0:
+        s.machine[context + at.PASS_ROOT] = 0
         return 0
     size = _scan_size(s, tree, context)
     open_batch(s, context, cause)
     done = _isolate_from(s, _choose(s, tree), size)
-    s.machine[nth(context + at.PASS_DONE)] += done
+    s.machine[context + at.PASS_DONE] += done
     return done
 
 
@@ -123,15 +127,60 @@ def isolate_shared(s: State, context: int, root: int, nr_pages: int, cause: int)
 def is_row_valid(s: State, row: int) -> bool:
     """Return whether the page of a batch row is still isolated (its enclave may have gone meanwhile)."""
     frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
-    return bool(frame and s.frames[nth(frame), at.FRAME_FLAGS] & at.FRAME_ISOLATED)
+    return bool(frame and s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED)
 
 
 @inlined
 def put_back(s: State, row: int) -> None:
     """Put a page of the batch back at the tail of its list: young, or no backing store."""
     frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
-    s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
     lru.add_tail(s, frame)
+
+
+@inlined
+def _may_be_taken(s: State, frame: int) -> bool:
+    flags = s.frames[frame, at.FRAME_FLAGS]
+    blocked = flags & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]
+    return bool(flags & (at.FRAME_LISTED | at.FRAME_ISOLATED) and not blocked)
+
+
+@inlined
+def exchange(s: State, row: int, frame: int) -> bool:
+    """Let another page of the same list leave in place of that of a batch row; returns whether it does.
+
+    For machines that choose their victims themselves: the engine says how many pages of which list leave,
+    they say which. The page of the row returns to the head of the list, from where it was taken; going from
+    the last row to the first keeps the order of those that return. A page that another row holds changes
+    places with it. Sums stay as they are: the page that left the batch no longer counts as scanned, the one
+    that came does.
+
+    Args:
+        s: the state.
+        row: a row whose page is still isolated (``is_row_valid``).
+        frame: the EPC page to leave; any number from 0 to the last frame.
+
+    Returns:
+        False, with nothing changed: ``frame`` is free, overhead, on another list, or blocked (V2 B1).
+    """
+    where = at.BATCH + at.BATCH_COLUMNS * row
+    other = s.machine[where + 3]
+    if frame == other:
+        return True
+    group = lru.owner(s, other)
+    if not _may_be_taken(s, frame) or lru.owner(s, frame) != group:
+        return False
+    if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_ISOLATED:
+        for each in range(s.machine[at.BATCH_NR]):
+            if s.machine[at.BATCH + at.BATCH_COLUMNS * each + 3] == frame:
+                _fill_row(s, each, other)
+    else:
+        lru.isolate(s, group, frame)
+        lru.restore(s, group, other)
+        s.groups[s.frames[other, at.FRAME_GROUP], at.STAT_SCANNED] -= 1
+        s.groups[s.frames[frame, at.FRAME_GROUP], at.STAT_SCANNED] += 1
+    _fill_row(s, row, frame)
+    return True
 
 
 @inlined
@@ -142,26 +191,26 @@ def write_row(s: State, row: int) -> bool:
     ``free_row``. Source: sgx_reclaimer_write.
     """
     where = at.BATCH + at.BATCH_COLUMNS * row
-    enclave = s.machine[nth(where)]
-    charged = s.machine[nth(where + 2)]
-    element = s.enclaves[nth(enclave), at.ENCLAVE_OFFSET] + s.machine[nth(where + 1)]
-    s.groups[nth(charged), at.STAT_RECLAIMED] += 1
-    s.pages[nth(element)] = -1 - (s.groups[nth(charged), at.STAT_RECLAIMED] & _STAMP)
+    enclave = s.machine[where]
+    charged = s.machine[where + 2]
+    element = s.enclaves[enclave, at.ENCLAVE_OFFSET] + s.machine[where + 1]
+    s.groups[charged, at.STAT_RECLAIMED] += 1
+    s.pages[element] = -1 - (s.groups[charged, at.STAT_RECLAIMED] & _STAMP)
     s.machine[at.EBLOCK] += 1
     s.machine[at.EWB] += 1
-    if s.enclaves[nth(enclave), at.ENCLAVE_TRACKED] != s.machine[at.BATCH_SERIAL]:
+    if s.enclaves[enclave, at.ENCLAVE_TRACKED] != s.machine[at.BATCH_SERIAL]:
         # The first EWB of a batch finds the enclave not tracked: ETRACK, then EWB again.
-        s.enclaves[nth(enclave), at.ENCLAVE_TRACKED] = s.machine[at.BATCH_SERIAL]
+        s.enclaves[enclave, at.ENCLAVE_TRACKED] = s.machine[at.BATCH_SERIAL]
         s.machine[at.ETRACK] += 1
         s.machine[at.EWB] += 1
-    s.enclaves[nth(enclave), at.ENCLAVE_NR_EVICTED] += 1
-    s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] -= 1
+    s.enclaves[enclave, at.ENCLAVE_NR_EVICTED] += 1
+    s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] -= 1
     s.machine[s.machine[at.BATCH_CONTEXT] + at.PASS_WRITTEN] += 1
     s.machine[at.BATCH_WRITTEN] += 1
     return bool(
-        s.enclaves[nth(enclave), at.ENCLAVE_NR_CHILDREN] == 0
-        and s.enclaves[nth(enclave), at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED
-        and s.enclaves[nth(enclave), at.ENCLAVE_SECS]
+        s.enclaves[enclave, at.ENCLAVE_NR_CHILDREN] == 0
+        and s.enclaves[enclave, at.ENCLAVE_FLAGS] & at.ENCLAVE_INITIALISED
+        and s.enclaves[enclave, at.ENCLAVE_SECS]
     )
 
 
@@ -180,9 +229,9 @@ def write_secs(s: State, enclave: int) -> None:
 def free_row(s: State, row: int) -> None:
     """Uncharge and free the EPC page of a row that was written out."""
     where = at.BATCH + at.BATCH_COLUMNS * row + 3
-    frame = s.machine[nth(where)]
-    s.machine[nth(where)] = 0
-    s.frames[nth(frame), at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
+    frame = s.machine[where]
+    s.machine[where] = 0
+    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
     page.release(s, frame)
 
 
@@ -191,9 +240,7 @@ def close_batch(s: State) -> None:
     """End the batch: all its rows have been answered."""
     if s.machine[on.NR_PATIENCE_ROUNDS]:
         fails = s.machine[at.BATCH_CONTEXT] + at.PASS_FAILS
-        s.machine[nth(fails)] = (
-            0 if s.machine[at.BATCH_WRITTEN] else s.machine[nth(fails)] + s.machine[at.BATCH_NR]
-        )
+        s.machine[fails] = 0 if s.machine[at.BATCH_WRITTEN] else s.machine[fails] + s.machine[at.BATCH_NR]
     s.machine[at.BATCH_NR] = 0
 
 
@@ -201,9 +248,9 @@ def close_batch(s: State) -> None:
 def is_hopeless(s: State, context: int, root: int) -> bool:
     """Return whether everything below ``root`` was scanned in vain too often; the answer is given once."""
     rounds = s.machine[on.NR_PATIENCE_ROUNDS]
-    listed = s.groups[nth(root), at.GROUP_NR_LRU_TREE]
-    if not rounds or s.machine[nth(context + at.PASS_FAILS)] <= rounds * listed + s.machine[on.NR_TO_SCAN]:
+    listed = s.groups[root, at.GROUP_NR_LRU_TREE]
+    if not rounds or s.machine[context + at.PASS_FAILS] <= rounds * listed + s.machine[on.NR_TO_SCAN]:
         return False
-    s.machine[nth(context + at.PASS_FAILS)] = 0
-    s.machine[nth(context + at.PASS_ROOT)] = 0
+    s.machine[context + at.PASS_FAILS] = 0
+    s.machine[context + at.PASS_ROOT] = 0
     return True

@@ -5,8 +5,9 @@ its node's list without being linked (``SECTION_FRESH`` counts through them), so
 memory.
 """
 
+from epcgroup.engine import pointers
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 
@@ -26,19 +27,19 @@ def add_section(s: State, index: int, first: int, nr_pages: int, node: int) -> N
 def _take_from(s: State, node: int) -> int:
     for index in range(at.NR_SECTIONS):
         section = at.SECTIONS + at.SECTION_WORDS * index
-        fresh = s.machine[nth(section + at.SECTION_FRESH)]
-        if (
-            fresh < s.machine[nth(section + at.SECTION_END)]
-            and s.machine[nth(section + at.SECTION_NODE)] == node
-        ):
-            s.machine[nth(section + at.SECTION_FRESH)] = fresh + 1
-            return int(fresh)
+        fresh = s.machine[section + at.SECTION_FRESH]
+        end = s.machine[section + at.SECTION_END]
+        while fresh < end and s.machine[section + at.SECTION_NODE] == node:
+            s.machine[section + at.SECTION_FRESH] = fresh + 1
+            if not s.frames[fresh, at.FRAME_FLAGS]:  # else it failed before it was ever used
+                return int(fresh)
+            fresh += 1
     queue = at.NODES + 2 * node
-    frame = s.machine[nth(queue)]
+    frame = s.machine[queue]
     if frame:
-        s.machine[nth(queue)] = s.frames[nth(frame), at.FRAME_NEXT]
-        if not s.machine[nth(queue)]:
-            s.machine[nth(queue + 1)] = 0
+        s.machine[queue] = s.frames[frame, at.FRAME_NEXT]
+        if not s.machine[queue]:
+            s.machine[queue + 1] = 0
     return int(frame)
 
 
@@ -54,8 +55,8 @@ def take(s: State) -> int:
         frame = _take_from(s, node)
         if frame:
             s.machine[at.NR_FREE] -= 1
-            s.frames[nth(frame), at.FRAME_NEXT] = 0
-            s.frames[nth(frame), at.FRAME_FLAGS] = node << at.FRAME_NODE_SHIFT
+            s.frames[frame, at.FRAME_NEXT] = 0
+            s.frames[frame, at.FRAME_FLAGS] = node << at.FRAME_NODE_SHIFT
             return frame
     return 0
 
@@ -67,16 +68,40 @@ def give(s: State, frame: int) -> None:
     Source: ML, sgx_free_epc_page.
     """
     s.machine[at.NR_FREE] += 1
-    flags = s.frames[nth(frame), at.FRAME_FLAGS]
+    flags = s.frames[frame, at.FRAME_FLAGS]
     poisoned = flags & at.FRAME_POISONED
     node = flags >> at.FRAME_NODE_SHIFT
     queue = at.NODES + 2 * node
-    s.frames[nth(frame)] = 0
-    s.frames[nth(frame), at.FRAME_FLAGS] = poisoned | node << at.FRAME_NODE_SHIFT
+    pointers.clear(s.frames, frame)
+    s.frames[frame, at.FRAME_FLAGS] = poisoned | node << at.FRAME_NODE_SHIFT
     if not poisoned:
-        tail = s.machine[nth(queue + 1)]
+        tail = s.machine[queue + 1]
         if tail:
-            s.frames[nth(tail), at.FRAME_NEXT] = frame
+            s.frames[tail, at.FRAME_NEXT] = frame
         else:
-            s.machine[nth(queue)] = frame
-        s.machine[nth(queue + 1)] = frame
+            s.machine[queue] = frame
+        s.machine[queue + 1] = frame
+
+
+@jit
+def withdraw(s: State, frame: int) -> None:
+    """Take a page off the free list it is on; the count of free pages stays. Source: arch_memory_failure.
+
+    A page that was never used is on none: ``take`` passes it when it is marked as failed.
+    """
+    queue = at.NODES + 2 * (s.frames[frame, at.FRAME_FLAGS] >> at.FRAME_NODE_SHIFT)
+    previous = 0
+    current = s.machine[queue]
+    while current and current != frame:
+        previous = current
+        current = s.frames[current, at.FRAME_NEXT]
+    if not current:
+        return
+    following = s.frames[frame, at.FRAME_NEXT]
+    if previous:
+        s.frames[previous, at.FRAME_NEXT] = following
+    else:
+        s.machine[queue] = following
+    if not following:
+        s.machine[queue + 1] = previous
+    s.frames[frame, at.FRAME_NEXT] = 0

@@ -32,7 +32,7 @@ from epcgroup.errors import UsageError
 Buffer = Any
 
 MAGIC: Final = 0x45504347_524F5550  # "EPCGROUP"
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Words of ``machine``: header.
 (
@@ -198,6 +198,12 @@ STAT_NAMES: Final = (
 #: epc.pressure: stall time at the last tick, microseconds; then the three averages in millionths.
 GROUP_PRESSURE_TOTAL: Final = 56
 GROUP_PRESSURE: Final = 57
+(
+    GROUP_HOLDER_FIRST,  # children that may have pages on a list or below, in order of creation
+    GROUP_HOLDER_LAST,
+    GROUP_HOLDER_NEXT,  # the same links from the child's side
+    GROUP_HOLDER_PREVIOUS,
+) = range(60, 64)
 GROUP_COLUMNS: Final = 64
 GROUP_NONE, GROUP_LIVE, GROUP_DEAD = range(3)
 ROOT: Final = 1

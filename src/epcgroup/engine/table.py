@@ -1,5 +1,6 @@
 """Rows of the enclave table and ranges of enclave pages: who stands where, first fit."""
 
+from epcgroup.engine import pointers
 from epcgroup.engine import state as at
 from epcgroup.engine.jit import jit
 from epcgroup.engine.state import State
@@ -11,7 +12,7 @@ FULL = -100
 def make(s: State, group: int, size: int, kind: int) -> int:
     """Reserve an enclave of ``size`` pages: a row and a range of ``pages``. 0: no row, FULL: no range."""
     enclave = 0
-    for row in range(1, s.enclaves.shape[0]):
+    for row in range(1, s.machine[at.NR_ENCLAVES] + 1):
         if s.enclaves[row, at.ENCLAVE_KIND] == at.KIND_NONE:
             enclave = row
             break
@@ -20,7 +21,7 @@ def make(s: State, group: int, size: int, kind: int) -> int:
     offset, previous = _find_range(s, size)
     if offset < 0:
         return FULL
-    s.enclaves[enclave] = 0
+    pointers.clear(s.enclaves, enclave)
     s.enclaves[enclave, at.ENCLAVE_KIND] = kind
     s.machine[at.ENCLAVE_SERIAL] += 1
     s.enclaves[enclave, at.ENCLAVE_ID] = s.machine[at.ENCLAVE_SERIAL]
@@ -48,7 +49,7 @@ def _find_range(s: State, size: int) -> tuple[int, int]:
         offset = s.enclaves[current, at.ENCLAVE_OFFSET] + s.enclaves[current, at.ENCLAVE_SIZE]
         previous = current
         current = s.enclaves[current, at.ENCLAVE_NEXT]
-    if s.pages.shape[0] - offset >= size:
+    if s.machine[at.NR_PAGES] - offset >= size:
         return offset, previous
     return -1, 0
 
@@ -66,4 +67,4 @@ def drop(s: State, enclave: int) -> None:
         s.enclaves[previous, at.ENCLAVE_NEXT] = following
     else:
         s.machine[at.ENCLAVE_FIRST] = following
-    s.enclaves[enclave] = 0
+    pointers.clear(s.enclaves, enclave)

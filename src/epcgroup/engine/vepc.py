@@ -20,11 +20,12 @@ def create(s: State, group: int, size: int) -> int:
 
 @jit
 def access(s: State, area: int, index: int, group: int, signal: bool) -> int:
-    """Bring a guest page in, without reclaim; an ``Outcome``."""
+    """Bring a guest page in, without reclaim; an ``Outcome``. Refusals count as those of enclaves do."""
     element = s.enclaves[area, at.ENCLAVE_OFFSET] + index
     if s.pages[element] > 0:
         return HIT
-    frame = allocate.page_of(s, group, False, signal)
+    frame = allocate.rare_page_of(s, group, False, signal)
+    enclave.note_refusal(s, area, index + 1, group, CREATED if frame > 0 else -frame)
     if frame < 0:
         return -frame
     page.bind(s, frame, group, area, index)

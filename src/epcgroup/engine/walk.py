@@ -3,9 +3,10 @@
 Pre-order: parent before children, children in order of creation; removed groups that still exist are visited.
 """
 
+from epcgroup.engine import holders
 from epcgroup.engine import series as on
 from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.engine.jit import inlined, jit
 from epcgroup.engine.state import State
 
 _SHIFT = 12
@@ -15,14 +16,14 @@ _PAGES_MASK = 2**52 - 1
 @inlined
 def successor(s: State, group: int, root: int) -> int:
     """Return the group after ``group`` in pre-order inside ``root``'s subtree, 0 at the end."""
-    child = s.groups[nth(group), at.GROUP_FIRST_CHILD]
+    child = s.groups[group, at.GROUP_FIRST_CHILD]
     if child:
         return int(child)
     while group != root:
-        following = s.groups[nth(group), at.GROUP_NEXT]
+        following = s.groups[group, at.GROUP_NEXT]
         if following:
             return int(following)
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        group = s.groups[group, at.GROUP_PARENT]
     return 0
 
 
@@ -30,19 +31,17 @@ def successor(s: State, group: int, root: int) -> int:
 def _next_holding(s: State, group: int, root: int) -> int:
     """Return the next group in pre-order with pages on its own list, 0 at the end.
 
-    Subtrees without such pages are not entered: a thousand idle groups cost nothing.
+    Groups without pages are not visited (``holders.py``): ten thousand idle ones cost nothing.
     """
     while True:
-        if s.groups[nth(group), at.GROUP_NR_LRU_TREE] > s.groups[nth(group), at.GROUP_NR_LRU]:
-            group = s.groups[nth(group), at.GROUP_FIRST_CHILD]
-        else:
-            while group != root and not s.groups[nth(group), at.GROUP_NEXT]:
-                group = s.groups[nth(group), at.GROUP_PARENT]
-            if group == root:
-                return 0
-            group = s.groups[nth(group), at.GROUP_NEXT]
-        if s.groups[nth(group), at.GROUP_NR_LRU]:
-            return int(group)
+        onward = holders.first(s, group)
+        while not onward and group != root:
+            onward = holders.following(s, group)
+            if not onward:
+                group = s.groups[group, at.GROUP_PARENT]
+        if not onward or s.groups[onward, at.GROUP_NR_LRU]:
+            return int(onward)
+        group = onward
 
 
 @jit
@@ -59,7 +58,7 @@ def next_round_robin(s: State, root: int) -> int:
 @inlined
 def _move_cursor(s: State, root: int, group: int) -> None:
     following = successor(s, group, root)
-    s.groups[nth(root), at.GROUP_CURSOR] = following if following else root
+    s.groups[root, at.GROUP_CURSOR] = following if following else root
 
 
 @jit
@@ -84,10 +83,10 @@ def limit_pages(limit: int) -> int:
 def is_protected(s: State, group: int, root: int) -> bool:
     """Return whether a level from ``group`` up to below ``root`` holds no more than its epc.low."""
     while group != root and group:
-        low = limit_pages(s.groups[nth(group), at.GROUP_LOW])
-        if low and s.groups[nth(group), at.GROUP_USAGE] >> _SHIFT <= low:
+        low = limit_pages(s.groups[group, at.GROUP_LOW])
+        if low and s.groups[group, at.GROUP_USAGE] >> _SHIFT <= low:
             return True
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        group = s.groups[group, at.GROUP_PARENT]
     return False
 
 
@@ -103,25 +102,25 @@ def background_target(s: State, group: int) -> int:
 
     Below misc.max by the room wanted, and not above epc.high.
     """
-    limit = limit_pages(s.groups[nth(group), at.GROUP_MAX])
+    limit = limit_pages(s.groups[group, at.GROUP_MAX])
     target = limit - room_wanted(s, limit)
-    return min(target, limit_pages(s.groups[nth(group), at.GROUP_HIGH]))
+    return min(target, limit_pages(s.groups[group, at.GROUP_HIGH]))
 
 
 @inlined
 def is_crowded(s: State, group: int, root: int) -> bool:
     """Return whether a level from ``group`` up to below ``root`` holds more than its background target."""
     while group != root and group:
-        if s.groups[nth(group), at.GROUP_USAGE] >> _SHIFT > background_target(s, group):
+        if s.groups[group, at.GROUP_USAGE] >> _SHIFT > background_target(s, group):
             return True
-        group = s.groups[nth(group), at.GROUP_PARENT]
+        group = s.groups[group, at.GROUP_PARENT]
     return False
 
 
 @inlined
 def _suits(s: State, group: int, root: int, crowded: bool, unprotected: bool) -> bool:
     return bool(
-        s.groups[nth(group), at.GROUP_NR_LRU]
+        s.groups[group, at.GROUP_NR_LRU]
         and not (crowded and not is_crowded(s, group, root))
         and not (unprotected and is_protected(s, group, root))
     )
@@ -130,7 +129,7 @@ def _suits(s: State, group: int, root: int, crowded: bool, unprotected: bool) ->
 @jit
 def _find(s: State, root: int, crowded: bool, unprotected: bool) -> int:
     """Return the first group with pages, from the cursor to the end, then from the root on; 0: none suits."""
-    group = s.groups[nth(root), at.GROUP_CURSOR]
+    group = s.groups[root, at.GROUP_CURSOR]
     for _ in range(2):
         if not group:
             group = root

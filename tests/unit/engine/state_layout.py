@@ -27,6 +27,7 @@ _BLOCKS = {
     "ENCLAVE_KIND": "enclaves",
     "GROUP_STATE": "groups",
     "STAT_RESIDENT": "groups",
+    "GROUP_HOLDER_FIRST": "groups",
     "WORD_MAGIC": "machine",
     "SEQUENCE": "machine",
     "PASS_ROOT": "machine, in each pass (CONTEXT_*)",

@@ -3,6 +3,7 @@
 import pytest
 
 from epcgroup.engine import state as at
+from epcgroup.engine import vepc
 from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import UsageError
 from epcgroup.units import LIMIT_MAX
@@ -217,3 +218,17 @@ def test_soft_limits_refuse_what_is_no_size(text: str) -> None:
     else:
         assert driver.epc.write("/a", "epc.high", text) == 0
     assert driver.word("/a", at.GROUP_HIGH) == at.signed(LIMIT_MAX)
+
+
+def test_a_guest_over_its_limit_is_refused_and_counted() -> None:
+    driver = machine(1000, "/a", series="fair")
+    driver.limit("/a", 3)
+    group = driver.epc.lookup("/a")
+    area = int(vepc.create(driver.epc.state, group, 8))
+    answers = [
+        Outcome(int(vepc.access(driver.epc.state, area, page, group, False))) for page in (0, 1, 2, 3, 3)
+    ]
+    assert answers == [Outcome.CREATED] * 3 + [Outcome.REFUSED] * 2
+    events = driver.events("/a")
+    assert (events["max"], events["oom"]) == (2, 2)
+    assert driver.pages("/a") == 3

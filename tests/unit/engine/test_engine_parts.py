@@ -315,3 +315,19 @@ def test_reclaim_in_advance_in_v2_is_global_only() -> None:
     assert allocate.reclaim_direct(driver.epc.state, group, 0) == 2
     driver.act()
     assert allocate.reclaim_direct(driver.epc.state, group, 2) == 0
+
+
+def test_a_free_page_that_fails_leaves_its_list_at_once() -> None:
+    epc = Epc.create(8, series="v17", nr_groups=2, nr_enclaves=2, nr_enclave_pages=16)
+    state = epc.state
+    used = [int(section.take(state)) for _ in range(4)]
+    for frame in used[:3]:
+        section.give(state, frame)
+    for failed in (used[1], used[2], used[0], 6):  # in the middle, last, first, never used
+        page.poison(state, failed)
+        page.poison(state, failed)
+        seen = np.zeros(len(state.frames), np.int32)
+        assert lists.mark_free(state, seen, 1) >= 0
+        assert not seen[failed]
+    assert epc.nr_free == 7
+    assert [int(section.take(state)) for _ in range(4)] == [5, 7, 8, 0]
