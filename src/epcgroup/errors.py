@@ -147,6 +147,12 @@ class ManifestError(UsageError):
     """A manifest cannot be run; the message names file, line, document, field, value and what is allowed."""
 
 
+class TraceFormatError(UsageError):
+    """A trace, or a file to make one from, is not in its format (EILSEQ); the message names what was seen."""
+
+    errno = _errno.EILSEQ
+
+
 class RunError(PlatformError):
     """A run could not be started or carried to its end (EIO); the message names the part and its log."""
 

@@ -78,6 +78,15 @@ class ControlClient:
         """Return the statistics of the pager."""
         return cast("dict[str, Any]", self._ask("statistics")["statistics"])
 
+    def record(self, act: str, path: str) -> dict[str, Any]:
+        """Start, fetch or stop a recording of a group's pages; see ``pager/recorder.py``.
+
+        Returns:
+            events (see ``recording.decode``), nr_waiting (still to be fetched), enclaves (pages of each),
+            is_over (no more will come), now_ns, and, while the group is there, its counters created, loaded.
+        """
+        return self._ask("record", act=act, path=path)
+
     def shutdown(self) -> None:
         """Ask the pager to end; returns when it has taken the order."""
         self._ask("shutdown")

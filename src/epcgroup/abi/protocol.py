@@ -36,7 +36,7 @@ MAX_FDS: Final = 2
 #: Smallest EPC a pager serves: less than this and its watermarks would be all of it.
 LEAST_EPC_BYTES: Final = 128 * PAGE_SIZE
 CONTROL_OPERATIONS: Final = frozenset(
-    {"hello", "mkdir", "rmdir", "list", "read", "write", "statistics", "shutdown"}
+    {"hello", "mkdir", "rmdir", "list", "read", "write", "statistics", "shutdown", "record"}
 )
 
 _HEADER: Final = struct.Struct("<IHH")

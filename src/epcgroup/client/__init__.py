@@ -3,8 +3,8 @@
 ``with Enclave(size="64Mi") as enclave: enclave.memory[0] = 1``
 """
 
+from epcgroup.abi.histogram import Histogram, merged
 from epcgroup.client.enclave import Enclave
-from epcgroup.client.histogram import Histogram, merged
 from epcgroup.client.lease import PagerDeath
 from epcgroup.client.report import Report, Reporter, read_reports
 

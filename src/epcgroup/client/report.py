@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from epcgroup.client.histogram import Histogram
+from epcgroup.abi.histogram import Histogram
 from epcgroup.errors import FileFormatError
 
 #: Environment variable that names the file.

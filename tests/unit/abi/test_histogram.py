@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epcgroup.client.histogram import Histogram, bounds_of, bucket_of, merged
+from epcgroup.abi.histogram import Histogram, bounds_of, bucket_of, merged
 
 values = st.integers(0, 2**63 - 1)
 
