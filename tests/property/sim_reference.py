@@ -1,0 +1,502 @@
+"""A simulator as one would write it first: plain Python over the plain ``Epc``, one event at a time.
+
+It knows nothing of the compiled loop: tasks are objects, stall comes from a time line of all changes of mood.
+For tiny scenarios; pods start, and die without starting again.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from epcgroup.engine import enclave
+from epcgroup.engine import series as on
+from epcgroup.engine.epc import Epc
+from epcgroup.engine.outcome import Outcome, Written
+from epcgroup.sim import costs as models
+from epcgroup.sim import draws
+from epcgroup.sim.scenario import Component, Program, Scenario
+
+NEVER = 2**62
+_MASK = 2**64 - 1
+_ROOM = 64
+_IDLE, _PRODUCTIVE, _STALLED = range(3)
+
+
+def _end_at_first(part: Component) -> int:
+    """Return where the pages a component has in use at first end."""
+    return part.first_page + (part.nr_pages if part.grows_from_pages is None else part.grows_from_pages)
+
+
+class Rng:
+    """SplitMix64 on Python's integers."""
+
+    def __init__(self, state: int) -> None:
+        self.state = state
+
+    def bits(self) -> int:
+        self.state = (self.state + 0x9E3779B97F4A7C15) & _MASK
+        bits = self.state
+        bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & _MASK
+        bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & _MASK
+        return bits ^ bits >> 31
+
+    def below(self, size: int) -> int:
+        return ((self.bits() >> 32) * size) >> 32
+
+
+@dataclass
+class Task:
+    """One container at work."""
+
+    number: int
+    pod: int
+    program: Program
+    rng: Rng
+    group: int = 0
+    enclave: int = 0
+    what: str = "off"
+    clock: int = 0
+    since: int = 0
+    mood: int = _IDLE
+    moods: list[tuple[int, int]] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
+    to_populate: list[int] = field(default_factory=list)
+    to_build: list[int] = field(default_factory=list)
+    step: int = 0
+    owed: int = 0
+    draws_left: int = 0
+    request: str = "loading"
+    arrived: int = 0
+    burst_left: int = 0
+    started: int = 0
+    seen: int = 0
+    last_try: bool = False
+    walked: dict[int, int] = field(default_factory=dict)
+
+    def become(self, mood: int, time: int) -> None:
+        if mood != self.mood:
+            self.mood = mood
+            self.moods.append((time, mood))
+
+    # What it refers to.
+
+    def draw(self) -> None:
+        """Draw pages of the request, as many as fit a window."""
+        parts = self.program.components
+        room = max(_ROOM, *(part.span for part in parts))
+        while self.draws_left:
+            number = self._choose(parts)
+            part = parts[number]
+            if len(self.pages) + part.span > room:
+                break
+            in_order = self.program.requests.draws == 0
+            if in_order and part.chance < 1 and self.rng.bits() & 0xFFFFFFFF >= round(part.chance * 2**32):
+                self.draws_left -= 1
+                continue
+            page = self._page(number, part)
+            self.pages += [part.first_page + (page + k) % part.nr_pages for k in range(part.span)]
+            self.draws_left -= 1
+
+    def _choose(self, parts: tuple[Component, ...]) -> int:
+        if self.program.requests.draws == 0:
+            return len(parts) - self.draws_left
+        if len(parts) == 1:
+            return 0
+        point = self.rng.bits() & 0xFFFFFFFF
+        total = sum(part.weight for part in parts)
+        upto = 0.0
+        for number, part in enumerate(parts):
+            upto += part.weight
+            if point < round(upto / total * 2**32):
+                return number
+        raise AssertionError("the weights do not add up")
+
+    def _page(self, number: int, part: Component) -> int:
+        elapsed = self.clock - self.started
+        if part.kind == "phases":
+            place = self.rng.below(part.set_pages // part.span) * part.span
+            return (elapsed // (part.phase_ns * 1000) * part.set_pages + place) % part.nr_pages
+        in_use = part.nr_pages if part.grows_from_pages is None else part.grows_from_pages
+        if part.grows_from_pages is not None and part.growth_pages_per_s:
+            in_use += elapsed // max(1, round(10**12 / part.growth_pages_per_s))
+        in_use = min(in_use, part.nr_pages)
+        if part.kind in ("scan", "loop"):
+            page = self.walked.get(number, 0)
+            if page + part.span > in_use:
+                page = 0 if part.kind == "loop" else page - part.span
+            self.walked[number] = page + part.span
+            return page
+        if part.kind == "zipf":
+            return self._zipf(part, in_use // part.span) * part.span
+        return self.rng.below(in_use // part.span) * part.span
+
+    def _zipf(self, part: Component, nr_in_use: int) -> int:
+        nr_places = part.nr_pages // part.span
+        table = draws.zipf_table(nr_places, part.exponent, part.items or nr_places)
+        for _ in range(64):
+            bits = self.rng.bits()
+            limit, below, above = table[(bits >> 32) * len(table) >> 32].tolist()
+            place = below if bits & 0xFFFFFFFF < limit else above
+            if place < nr_in_use:
+                return int(place)
+        return self.rng.below(nr_in_use)
+
+    # When its requests come.
+
+    def expect(self) -> None:
+        """Set the arrival of the next request."""
+        requests = self.program.requests
+        first = self.request == "loading"
+        if first:
+            self.arrived = self.started = self.clock
+        self.request = "waiting"
+        closed = requests.arrivals == "closed"
+        if self.burst_left and not first:
+            self.burst_left -= 1
+            self.arrived = self.clock if closed else self.arrived
+            return
+        self.burst_left = requests.burst - 1
+        if closed:
+            self.arrived = self.clock + (0 if first else requests.think_ns * 1000)
+            return
+        interval = round(requests.burst * 10**12 / requests.rate_per_s)
+        if requests.arrivals == "poisson":
+            interval = int(draws.exponential(np.uint64(self.rng.bits())) * interval)
+        self.arrived += interval
+
+
+class Reference:
+    """One scenario, run to its end by ``run``; figures are attributes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.costs = models.find(scenario.costs).overridden(scenario.overrides)
+        behaviour = on.find(scenario.series)
+        self.on_demand = self.costs.on_demand and bool(behaviour.sgx2)
+        tasks = [(n, c) for n, pod in enumerate(scenario.pods) for c in pod.containers]
+        self.tasks = [
+            Task(number, pod, c.program, Rng(draws.seed_of(scenario.seed, scenario.pods[pod].name, c.name)))
+            for number, (pod, c) in enumerate(tasks)
+        ]
+        self.epc = Epc.create(
+            scenario.capacity_bytes // 4096,
+            series=scenario.series,
+            nr_groups=64,
+            nr_enclaves=1 + len(tasks),
+            nr_enclave_pages=sum(task.program.nr_pages for task in self.tasks),
+            sgx2=self.on_demand,
+        )
+        self.limited = bool(behaviour.has_resource)
+        self.epc.mkdir("/kubepods")
+        self.pod_of_group: dict[int, int] = {}
+        nr_pods = len(scenario.pods)
+        self.counts = [
+            dict.fromkeys(("hits", "created", "loaded", "refused", "requests"), 0) for _ in range(nr_pods)
+        ]
+        self.direct = [0] * nr_pods
+        self.latencies: list[list[int]] = [[] for _ in range(nr_pods)]
+        self.reclaimed_by = [[0] * (nr_pods + 1) for _ in range(nr_pods)]
+        self.debts: deque[int] = deque(maxlen=96)
+        self.credits = [0] * nr_pods
+        self.awake = False
+        self.background_clock = self.background_time = self.nr_batches = 0
+        self.server_free = self.until = 0
+        self.cpus = [0] * scenario.nr_cpus
+
+    def ps(self, key: str) -> int:
+        return self.costs.ps(key)
+
+    def run(self) -> None:
+        end = self.scenario.duration_ns * 1000
+        starts = sorted((pod.start_ns * 1000, number) for number, pod in enumerate(self.scenario.pods))
+        for time, pod in starts:
+            if time <= end:
+                self.go_on(time)
+                self.start(pod, time)
+        self.go_on(end)
+
+    def start(self, number: int, time: int) -> None:
+        pod = self.scenario.pods[number]
+        path = f"/kubepods/{pod.name}"
+        self._group(path, number, pod.limit_bytes)
+        containers = iter(pod.containers)
+        for task in self.tasks:
+            if task.pod == number:
+                container = next(containers)
+                task.group = self._group(f"{path}/{container.name}", number, container.limit_bytes)
+                self._start(task, time)
+
+    def _group(self, path: str, pod: int, limit: int) -> int:
+        number = self.epc.mkdir(path)
+        self.pod_of_group[number] = pod
+        if self.limited:
+            self.epc.write(path, "misc.max", f"sgx_epc {limit}" if limit < 2**64 - 1 else "sgx_epc max")
+        return number
+
+    def _start(self, task: Task, time: int) -> None:
+        clock = time + self.ps("ecreate")
+        outcome, enclave = self.epc.enclave_create(task.group, task.program.nr_pages)
+        while outcome is Outcome.EVICT:
+            clock += self.act(self.ps("batch"))
+            outcome, enclave = self.epc.enclave_create(task.group, task.program.nr_pages)
+        self.wake(time)
+        if outcome is not Outcome.CREATED:
+            self.counts[task.pod]["refused"] += 1
+            self._leave(task)
+            return
+        task.enclave, task.clock, task.since, task.started = enclave, clock, clock, clock
+        task.what = "run"
+        task.step = max(1, self.ps("hit") + task.program.populate_ns * 1000)
+        if self.on_demand:
+            self.epc.enclave_init(enclave)
+        else:
+            task.what, task.to_build = "build", list(range(task.program.nr_pages))
+        if task.program.populate:
+            parts = task.program.components
+            task.to_populate = list(
+                range(
+                    max(
+                        p.first_page + (p.nr_pages if p.grows_from_pages is None else p.grows_from_pages)
+                        for p in parts
+                    )
+                )
+            )
+
+    # Batches.
+
+    def act(self, cost: int) -> int:
+        batch = self.epc.batch.copy()
+        cause = self.pod_of_group.get(self.epc.batch_cause, -1) if self.epc.batch_cause else -2
+        outcomes = self.epc.age()
+        for (_, _, group), outcome in zip(batch.tolist(), outcomes.tolist(), strict=True):
+            if outcome == Written.WRITTEN:
+                self._blame(self.pod_of_group[group], cause)
+        written = self.epc.finish(outcomes)
+        return cost + len(batch) * self.ps("scan") + written * self.ps("evict")
+
+    def _blame(self, victim: int, cause: int) -> None:
+        """Count a page written out for ``cause``: a pod, -1 for a group of none, -2 for the machine."""
+        if cause == -2:
+            cause = self.debts.popleft() if self.debts else -1
+        else:
+            self.credits[victim] = min(self.credits[victim] + 1, 96)
+        self.reclaimed_by[victim][cause] += 1
+
+    def _charged(self, pod: int) -> None:
+        if self.credits[pod]:
+            self.credits[pod] -= 1
+        else:
+            self.debts.append(pod)
+
+    def wake(self, clock: int) -> None:
+        if not self.awake and self.epc.has_work():
+            self.awake = True
+            self.background_clock = max(self.background_clock, clock)
+
+    def background(self) -> None:
+        clock = self.background_clock
+        free = max(
+            [clock]
+            + ([self.server_free] if self.costs.serial else [])
+            + ([min(self.cpus)] if self.cpus else [])
+        )
+        if free > clock:
+            self.background_clock = free
+        elif not self.epc.isolate():
+            self.awake = False
+        else:
+            spent = self.act(self.ps("background"))
+            self.background_clock += spent
+            self.background_time += spent
+            self.nr_batches += 1
+            self.occupy(clock, clock + spent)
+            if self.costs.serial:
+                self.server_free = clock + spent
+
+    def occupy(self, clock: int, end: int) -> None:
+        if self.cpus:
+            self.cpus[self.cpus.index(min(self.cpus))] = end
+
+    # Turns.
+
+    def go_on(self, until: int) -> None:
+        self.until = until
+        while True:
+            waiting = sorted(
+                (t.clock, t.since, t.number) for t in self.tasks if t.what not in ("off", "failed")
+            )
+            top = waiting[0][0] if waiting else NEVER
+            background = self.background_clock if self.awake else NEVER
+            if min(top, background) >= until:
+                return
+            if background < top or (background == top and not self.costs.serial):
+                self.background()
+            else:
+                nearest = min([until, background] + [clock for clock, _, _ in waiting[1:2]])
+                self.turn(self.tasks[waiting[0][2]], nearest)
+
+    def turn(self, task: Task, nearest: int) -> None:
+        if task.what == "sleep":
+            self._sleep_on(task)
+            return
+        if task.what == "depart":
+            self._depart(task)
+            return
+        if task.what != "fault":
+            task.become(_PRODUCTIVE, task.clock)
+        if self.cpus and min(self.cpus) > task.clock:
+            task.clock = min(self.cpus)
+            return
+        begin = task.clock
+        busy = begin
+        if task.what == "run":
+            self._work(task, max(nearest + self.scenario.quantum_ns * 1000, begin + 1))
+            busy = task.since = task.clock
+            if task.clock >= nearest:
+                self.occupy(begin, busy)
+                return
+            if task.what == "depart":
+                self._depart(task)
+        if task.what in ("fault", "build"):
+            busy = self._fault(task)
+        self.occupy(begin, busy)
+
+    def _sleep_on(self, task: Task) -> None:
+        done = task.seen != self.nr_batches
+        if done or not self.awake:
+            task.what = "fault"
+            task.last_try = not done
+        if done or self.awake:
+            task.clock = max(task.clock, self.background_clock)
+        task.since = task.clock
+
+    def _depart(self, task: Task) -> None:
+        task.become(_IDLE, task.clock)
+        task.what, task.clock, task.since = "run", task.arrived, task.arrived
+
+    def _work(self, task: Task, limit: int) -> None:
+        task.clock, task.owed = task.clock + task.owed, 0
+        while task.what == "run" and task.clock < min(limit, self.until):
+            if not task.pages:
+                self._more(task)
+            elif self.epc.page_state(task.enclave, task.pages[0]) == 1:
+                self.epc.fault(task.enclave, task.pages[0], task.group)
+                self._mark(task, task.pages.pop(0))
+                task.clock += task.step
+                self.counts[task.pod]["hits"] += 1
+            else:
+                task.what = "fault"
+
+    def _mark(self, task: Task, page: int) -> None:
+        offset = int(self.epc.state.enclaves[task.enclave, 2])
+        self.epc.state.marks[offset + page] |= 16
+
+    def _more(self, task: Task) -> None:
+        if task.to_populate:
+            task.pages, task.to_populate = task.to_populate[:_ROOM], task.to_populate[_ROOM:]
+            return
+        requests = task.program.requests
+        task.step = max(1, self.ps("hit") + requests.page_ns * 1000)
+        if task.draws_left:
+            task.draw()
+            return
+        if task.request == "serving":
+            self.latencies[task.pod].append((task.clock - task.arrived) // 1000)
+            self.counts[task.pod]["requests"] += 1
+        if task.request != "waiting":
+            task.expect()
+        if task.arrived > task.clock:
+            task.what = "depart"
+            return
+        task.request = "serving"
+        task.clock += requests.compute_ns * 1000
+        task.draws_left = requests.draws or len(task.program.components)
+
+    # Faults.
+
+    def _ask(self, task: Task) -> Outcome:
+        if task.what == "build":
+            answer = enclave.add(self.epc.state, task.enclave, task.to_build[0], task.group, False)
+            return Outcome(abs(answer))
+        return self.epc.fault(task.enclave, task.pages[0], task.group)
+
+    def _fault(self, task: Task) -> int:
+        clock = task.clock
+        page = task.to_build[0] if task.what == "build" else task.pages[0]
+        if self.costs.serial and self.server_free > clock:
+            if self.epc.page_state(task.enclave, page) == 2:
+                task.become(_STALLED, clock)
+            task.clock = self.server_free
+            return clock
+        spent = 0
+        outcome = self._ask(task)
+        while outcome is Outcome.EVICT or (
+            outcome is Outcome.BUSY and self.costs.serial and self.epc.isolate()
+        ):
+            spent += self.act(self.ps("batch"))
+            outcome = self._ask(task)
+        self.wake(clock)
+        if outcome is Outcome.BUSY and not (self.costs.serial or task.last_try) and self.epc.has_work():
+            task.become(_STALLED, clock)
+            task.seen, task.what = self.nr_batches, "sleep"
+            task.clock = max(clock, self.background_clock)
+            return clock
+        if outcome not in (Outcome.CREATED, Outcome.LOADED):
+            self._die(task)
+            return clock
+        if outcome is Outcome.LOADED or spent:
+            task.become(_STALLED, clock)
+        self.counts[task.pod]["loaded" if outcome is Outcome.LOADED else "created"] += 1
+        self.direct[task.pod] += spent
+        self._charged(task.pod)
+        return self._go_on(task, clock + spent, outcome)
+
+    def _go_on(self, task: Task, end: int, outcome: Outcome) -> int:
+        if task.what == "build":
+            end += self.ps("add")
+            task.to_build.pop(0)
+            task.clock = task.since = end
+            if not task.to_build:
+                self.epc.enclave_init(task.enclave)
+                task.what = "run"
+        else:
+            end += self.ps("fault") + self.ps("load" if outcome is Outcome.LOADED else "create")
+            task.clock = task.since = end + self.ps("wake")
+            task.owed, task.what, task.last_try = task.step, "run", False
+            task.pages.pop(0)
+        if self.costs.serial:
+            self.server_free = end
+        return end
+
+    def _die(self, task: Task) -> None:
+        self.counts[task.pod]["refused"] += 1
+        task.become(_IDLE, task.clock)
+        self.epc.enclave_release(task.enclave)
+        self._leave(task)
+
+    def _leave(self, task: Task) -> None:
+        """A container has failed; its pod goes with the last one."""
+        task.what = "failed"
+        if all(other.what == "failed" for other in self.tasks if other.pod == task.pod):
+            pod = self.scenario.pods[task.pod]
+            for container in pod.containers:
+                self.epc.rmdir(f"/kubepods/{pod.name}/{container.name}")
+            self.epc.rmdir(f"/kubepods/{pod.name}")
+
+    # Stall, from the time line.
+
+    def stall(self, pods: set[int]) -> tuple[int, int]:
+        """Return (some, full) of the tasks of some pods together, in ps."""
+        mine = [task for task in self.tasks if task.pod in pods]
+        changes = [(time, task.number, mood) for task in mine for time, mood in task.moods]
+        changes.sort(key=lambda change: change[0])
+        moods: dict[int, int] = {}
+        some = full = last = 0
+        for time, number, mood in [*changes, (self.scenario.duration_ns * 1000, -1, _IDLE)]:
+            if _STALLED in moods.values():
+                some += time - last
+                full += (time - last) * (_PRODUCTIVE not in moods.values())
+            last = time
+            moods[number] = mood
+        return some, full
