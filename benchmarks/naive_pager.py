@@ -10,10 +10,12 @@ import sys
 
 from epcgroup.abi import memory
 from epcgroup.pager import code_store, options, warmup
+from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.enclave import Enclave
-from epcgroup.pager.evict import Runs, SpliceEvictor
+from epcgroup.pager.evict import SpliceEvictor
 from epcgroup.pager.pager import Pager
-from epcgroup.units import PAGE_SHIFT
+from epcgroup.pager.pages import Pages
+from epcgroup.units import PAGE_SHIFT, PAGE_SIZE
 
 
 class NaiveEvictor(SpliceEvictor):
@@ -21,15 +23,13 @@ class NaiveEvictor(SpliceEvictor):
 
     name = "naive"
 
-    def take(self, enclave: Enclave, runs: Runs, into: memoryview) -> None:
-        """Read all runs, then punch them out of the file."""
-        at = 0
-        for first, count in runs:
-            length = count << PAGE_SHIFT
-            os.preadv(enclave.file, (into[at : at + length],), first << PAGE_SHIFT)
-            at += length
-        for first, count in runs:
-            memory.punch_hole(enclave.file, first << PAGE_SHIFT, count << PAGE_SHIFT)
+    def take(self, enclave: Enclave, pages: Pages, into: Buffer) -> None:
+        """Read all pages, then punch them out of the file."""
+        numbers = pages.tolist()
+        for page, plain in zip(numbers, into.pages, strict=False):
+            os.preadv(enclave.file, (plain,), page << PAGE_SHIFT)
+        for page in numbers:
+            memory.punch_hole(enclave.file, page << PAGE_SHIFT, PAGE_SIZE)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 /* The pager's loop in C, for one enclave: the yardstick of benchmarks/pager.py.
  *
- * The same work as the Python pager does for each fault: epoll, read, charge against a limit,
- * evict a batch by splice, punch, read and AES-256-GCM, open the seal, UFFDIO_COPY. First in,
- * first out; no groups, no ager.
+ * The same system calls in the same order as the pager makes: epoll, read, evict a batch by splice,
+ * punch, one read and AES-256-GCM, open the seal, UFFDIO_COPY or UFFDIO_ZEROPAGE. What C can have for
+ * nothing it has: a counter and a ring instead of groups and lists, no statistics, one enclave.
  *
  * usage: twin SOCKET LIMIT_PAGES BACKGROUND(0|1)
  * Handshake: that of abi/protocol.py, as far as the benchmark's client needs it.
@@ -36,8 +36,8 @@ static struct {
     uint8_t *sealed; /* nr_pages slots of PAGE + TAG bytes */
     uint32_t *fifo;  /* ring of resident pages, oldest at head */
     uint64_t head, tail;
-    uint8_t key[32], buffer[BATCH * PAGE], bounce[PAGE], zero[PAGE];
-    EVP_CIPHER_CTX *cipher;
+    uint8_t key[32], buffer[BATCH * PAGE], bounce[PAGE];
+    EVP_CIPHER_CTX *sealing, *opening; /* the key is set once in each */
 } p;
 
 static void die(const char *what)
@@ -46,25 +46,45 @@ static void die(const char *what)
     exit(1);
 }
 
-static void crypt_page(uint32_t page, int sealing, const uint8_t *in, uint8_t *out)
+static uint8_t *record_of(uint32_t page)
+{
+    return p.sealed + (uint64_t)page * (PAGE + TAG);
+}
+
+static void begin(EVP_CIPHER_CTX *cipher, uint32_t page)
 {
     uint8_t nonce[12];
-    uint64_t aad[2] = {1, page};
-    uint8_t *tag = p.sealed + (uint64_t)page * (PAGE + TAG) + PAGE;
+    uint64_t binding[2] = {1, page};
     int n;
     memcpy(nonce, &p.version[page], 8);
     memcpy(nonce + 8, &page, 4);
-    EVP_CipherInit_ex(p.cipher, NULL, NULL, p.key, nonce, sealing);
-    EVP_CipherUpdate(p.cipher, NULL, &n, (uint8_t *)aad, sizeof aad);
-    EVP_CipherUpdate(p.cipher, out, &n, in, PAGE);
-    if (!sealing)
-        EVP_CIPHER_CTX_ctrl(p.cipher, EVP_CTRL_GCM_SET_TAG, TAG, tag);
-    if (EVP_CipherFinal_ex(p.cipher, out + n, &n) != 1) {
+    EVP_CipherInit_ex(cipher, NULL, NULL, NULL, nonce, -1);
+    EVP_CipherUpdate(cipher, NULL, &n, (uint8_t *)binding, sizeof binding);
+}
+
+static void seal(uint32_t page, const uint8_t *plain)
+{
+    uint8_t *record = record_of(page);
+    int n;
+    p.version[page]++;
+    begin(p.sealing, page);
+    EVP_CipherUpdate(p.sealing, record, &n, plain, PAGE);
+    if (EVP_CipherFinal_ex(p.sealing, record + n, &n) != 1 ||
+        EVP_CIPHER_CTX_ctrl(p.sealing, EVP_CTRL_GCM_GET_TAG, TAG, record + PAGE) != 1)
+        die("seal");
+}
+
+static void open_seal(uint32_t page, uint8_t *plain)
+{
+    uint8_t *record = record_of(page);
+    int n;
+    begin(p.opening, page);
+    EVP_CipherUpdate(p.opening, plain, &n, record, PAGE);
+    EVP_CIPHER_CTX_ctrl(p.opening, EVP_CTRL_GCM_SET_TAG, TAG, record + PAGE);
+    if (EVP_CipherFinal_ex(p.opening, plain + n, &n) != 1) {
         fprintf(stderr, "twin: seal of page %u is broken\n", page);
         exit(1);
     }
-    if (sealing)
-        EVP_CIPHER_CTX_ctrl(p.cipher, EVP_CTRL_GCM_GET_TAG, TAG, tag);
 }
 
 static int by_number(const void *a, const void *b)
@@ -73,45 +93,54 @@ static int by_number(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void evict_run(const uint32_t *pages, uint64_t count)
+/* Calls act(first page, number of pages) for each run of neighbours. */
+static void each_run(const uint32_t *pages, uint64_t nr, void (*act)(uint32_t, uint32_t))
 {
-    int64_t length = (int64_t)count * PAGE, done = 0;
-    loff_t offset = (loff_t)pages[0] * PAGE;
-    for (loff_t at = offset; done < length;) {
-        ssize_t n = splice(p.file, &at, p.pipe_write, NULL, (size_t)(length - done), 0);
+    for (uint64_t first = 0, i = 1; i <= nr; i++)
+        if (i == nr || pages[i] != pages[i - 1] + 1) {
+            act(pages[first], (uint32_t)(i - first));
+            first = i;
+        }
+}
+
+static void refer(uint32_t first, uint32_t count)
+{
+    loff_t at = (loff_t)first * PAGE;
+    for (int64_t left = (int64_t)count * PAGE; left > 0;) {
+        ssize_t n = splice(p.file, &at, p.pipe_write, NULL, (size_t)left, 0);
         if (n <= 0)
             die("splice");
-        done += n;
+        left -= n;
     }
-    if (fallocate(p.file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length))
+}
+
+static void punch(uint32_t first, uint32_t count)
+{
+    if (fallocate(p.file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, (loff_t)first * PAGE,
+                  (loff_t)count * PAGE))
         die("fallocate");
-    for (done = 0; done < length;) {
-        ssize_t n = read(p.pipe_read, p.buffer + done, (size_t)(length - done));
-        if (n <= 0)
-            die("read pipe");
-        done += n;
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t page = pages[i];
-        p.version[page]++;
-        crypt_page(page, 1, p.buffer + i * PAGE, p.sealed + (uint64_t)page * (PAGE + TAG));
-        p.state[page] = EVICTED;
-        p.resident--;
-    }
 }
 
 static void evict_batch(void)
 {
     uint32_t victims[BATCH];
-    uint64_t n = 0;
-    while (n < BATCH && p.head != p.tail)
-        victims[n++] = p.fifo[p.head++ % p.nr_pages];
-    qsort(victims, n, sizeof *victims, by_number);
-    for (uint64_t first = 0, i = 1; i <= n; i++)
-        if (i == n || victims[i] != victims[i - 1] + 1) {
-            evict_run(victims + first, i - first);
-            first = i;
-        }
+    uint64_t nr = 0;
+    while (nr < BATCH && p.head != p.tail)
+        victims[nr++] = p.fifo[p.head++ % p.nr_pages];
+    qsort(victims, nr, sizeof *victims, by_number);
+    each_run(victims, nr, refer);
+    each_run(victims, nr, punch);
+    for (uint64_t done = 0; done < nr * PAGE;) {
+        ssize_t n = read(p.pipe_read, p.buffer + done, nr * PAGE - done);
+        if (n <= 0)
+            die("read pipe");
+        done += (uint64_t)n;
+    }
+    for (uint64_t i = 0; i < nr; i++) {
+        seal(victims[i], p.buffer + i * PAGE);
+        p.state[victims[i]] = EVICTED;
+    }
+    p.resident -= nr;
 }
 
 static void fault(uint32_t page)
@@ -124,14 +153,16 @@ static void fault(uint32_t page)
     }
     while (p.resident >= p.limit)
         evict_batch();
-    uint8_t *source = p.zero;
     if (p.state[page] == EVICTED) {
-        crypt_page(page, 0, p.sealed + (uint64_t)page * (PAGE + TAG), p.bounce);
-        source = p.bounce;
+        open_seal(page, p.bounce);
+        struct uffdio_copy copy = {.dst = at, .src = (uint64_t)(uintptr_t)p.bounce, .len = PAGE};
+        if (ioctl(p.uffd, UFFDIO_COPY, &copy))
+            die("UFFDIO_COPY");
+    } else {
+        struct uffdio_zeropage zero = {.range = {at, PAGE}};
+        if (ioctl(p.uffd, UFFDIO_ZEROPAGE, &zero))
+            die("UFFDIO_ZEROPAGE");
     }
-    struct uffdio_copy copy = {.dst = at, .src = (uint64_t)(uintptr_t)source, .len = PAGE};
-    if (ioctl(p.uffd, UFFDIO_COPY, &copy) && errno != EEXIST)
-        die("UFFDIO_COPY");
     p.state[page] = RESIDENT;
     p.resident++;
     p.fifo[p.tail++ % p.nr_pages] = page;
@@ -146,13 +177,11 @@ static void serve(int background)
     watch.data.fd = p.socket;
     epoll_ctl(poller, EPOLL_CTL_ADD, p.socket, &watch);
     for (;;) {
-        int n = epoll_wait(poller, events, 4, 0);
+        int has_work = background && p.resident + LOW > p.limit;
+        int n = epoll_wait(poller, events, 4, has_work ? 0 : -1);
         if (n == 0) {
-            if (background && p.resident + LOW > p.limit) {
-                evict_batch();
-                continue;
-            }
-            n = epoll_wait(poller, events, 4, -1);
+            evict_batch();
+            continue;
         }
         for (int i = 0; i < n; i++) {
             struct uffd_msg messages[64];
@@ -242,9 +271,11 @@ int main(int argc, char **argv)
         return 2;
     }
     p.limit = strtoull(argv[2], NULL, 10);
-    p.cipher = EVP_CIPHER_CTX_new();
+    p.sealing = EVP_CIPHER_CTX_new();
+    p.opening = EVP_CIPHER_CTX_new();
     if (pipe2(pipes, O_CLOEXEC) || RAND_bytes(p.key, sizeof p.key) != 1 ||
-        !EVP_CipherInit_ex(p.cipher, EVP_aes_256_gcm(), NULL, p.key, NULL, 1))
+        !EVP_CipherInit_ex(p.sealing, EVP_aes_256_gcm(), NULL, p.key, NULL, 1) ||
+        !EVP_CipherInit_ex(p.opening, EVP_aes_256_gcm(), NULL, p.key, NULL, 0))
         die("set-up");
     p.pipe_read = pipes[0];
     p.pipe_write = pipes[1];

@@ -152,7 +152,8 @@ class Admission:
             if file >= 0:
                 os.close(file)
             raise PlatformError(f"no memory or descriptors for another enclave: {error.strerror}") from error
-        return Enclave(number, group, peer, nr_pages, file, seal, slab, pidfd, on_end)
+        state = self._faults.desk.states_of(number)
+        return Enclave(number, group, peer, nr_pages, file, seal, slab, state, pidfd, on_end)
 
     def begin_serving(self, enclave: Enclave, mapped: Mapped, uffd: int) -> None:
         """Serve the region a client has mapped; the descriptor is the enclave's if this returns.
@@ -171,9 +172,10 @@ class Admission:
         enclave.base = mapped.base
         enclave.uffd = uffd
         try:
-            self._faults.wake_all(enclave)
-            self._loop.add(uffd, self._faults.serving(enclave))
+            self._faults.begin(enclave)
+            self._loop.add(uffd, self._faults.refusing(enclave))
         except OSError as error:
+            self._faults.end(enclave)
             enclave.uffd = -1  # it stays the caller's
             raise ProtocolError(f"the userfaultfd sent is not ready: {error.strerror}") from error
 
@@ -185,6 +187,7 @@ class Admission:
     def release(self, enclave: Enclave) -> None:
         """Give everything of an enclave back: pages, charges, sealed copies, descriptors."""
         del self._enclaves[enclave.number]
+        self._faults.end(enclave)
         if enclave.uffd >= 0 and nr_present(enclave.file) != enclave.nr_mapped:
             self._statistics.nr_bypass += 1
             self._log(f"{enclave}: its file did not hold the pages it should at the end")

@@ -55,6 +55,8 @@ class Ager(Protocol):
     name: str
     #: What it sees: "rw" all accesses, "w" writes only, "none".
     sees: str
+    #: Whether every young page is in ``State.YOUNG``, so that of mapped ones ``young`` need not be asked.
+    marks_young: bool
     #: Whether ``step`` has something to do, and whether it may wait; looked at in every round of the loop.
     urgency: Urgency
 
@@ -79,6 +81,7 @@ class Fifo:
 
     name = "fifo"
     sees = "none"
+    marks_young = True
 
     def probe(self) -> ProbeResult:
         """Works everywhere."""
@@ -112,6 +115,7 @@ class Refault:
 
     name = "refault"
     sees = "rw"
+    marks_young = True
 
     def __init__(
         self, epc: Epc, enclaves: dict[int, Enclave], taker: Taker, poisoner: Poisoner, statistics: Statistics

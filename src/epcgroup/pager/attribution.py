@@ -10,8 +10,9 @@ from typing import Final
 
 #: Allocations that count: the most ksgxd frees in one refill (high watermark) and a batch.
 _MAX_DEBTS: Final = 96
-#: Entries of the log between two passes of ksgxd.
-_MAX_LOG: Final = 1024
+#: Entries of the log that are kept between two passes of ksgxd.
+MAX_LOG: Final = 1024
+_GROUP_BITS: Final = 32
 #: Key of evictions nobody can be named for.
 MACHINE: Final = 0
 
@@ -19,17 +20,28 @@ MACHINE: Final = 0
 class Attribution:
     """Counts by victim group and cause; a cause is a group, or the path of a group that was removed.
 
-    ``note_charge(group)`` is called for every page charged and only writes a log; what it means is worked out
-    when ksgxd has evicted. In the log a group stands for a page it was charged, its negative for one that its
-    own limit made free.
+    ``note_charge`` is called for every page charged and only writes a log; what it means is worked out
+    when ksgxd has evicted. In the log a group stands for a page it was charged; a negative entry says how
+    many pages of a group its own limit made free. ``log``: int64, how many entries there were, then the last
+    of them in a ring; compiled code notes charges in it too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: "memoryview[int] | None" = None) -> None:
         self._pages: dict[int, Counter[int | str]] = {}
-        self._log: deque[int] = deque(maxlen=_MAX_LOG)
+        self._log = memoryview(bytearray(8 * (1 + MAX_LOG))).cast("q") if log is None else log
+        self._nr_settled = 0
         self._debts: deque[int] = deque(maxlen=_MAX_DEBTS)
         self._credits: Counter[int] = Counter()
-        self.note_charge = self._log.append
+
+    def note_charge(self, group: int) -> None:
+        """A page was charged to a group."""
+        log = self._log
+        log[1 + log[0] % MAX_LOG] = group
+        log[0] += 1
+
+    def take_back_charge(self) -> None:
+        """The last page charged could not be put in place."""
+        self._log[0] -= 1
 
     def note_written(self, victims: Mapping[int, int], cause: int) -> None:
         """Pages were written out, so many of each group, for a limit of ``cause``, or 0: for ksgxd."""
@@ -41,21 +53,24 @@ class Attribution:
                 counts = self._pages[victim] = Counter()
             if cause:
                 counts[cause] += nr_pages
-                self._log.extend((-victim,) * nr_pages)
+                self.note_charge(-(nr_pages << _GROUP_BITS | victim))
                 continue
             for _ in range(nr_pages):
                 counts[self._debts.popleft() if self._debts else MACHINE] += 1
 
     def _settle(self) -> None:
         """Work the log off: a page charged is a debt, unless the group's own limit had just made one free."""
-        for entry in self._log:
+        log, end = self._log, self._log[0]
+        for index in range(max(self._nr_settled, end - MAX_LOG), end):
+            entry = log[1 + index % MAX_LOG]
             if entry < 0:
-                self._credits[-entry] = min(self._credits[-entry] + 1, _MAX_DEBTS)
+                nr_pages, victim = divmod(-entry, 1 << _GROUP_BITS)
+                self._credits[victim] = min(self._credits[victim] + nr_pages, _MAX_DEBTS)
             elif self._credits[entry] > 0:
                 self._credits[entry] -= 1
             else:
                 self._debts.append(entry)
-        self._log.clear()
+        self._nr_settled = end
 
     def forget_group(self, group: int, path: str) -> None:
         """A group is removed: what it suffered goes with it, what it caused stays under its path."""

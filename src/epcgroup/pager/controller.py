@@ -29,6 +29,7 @@ class Controller:
         describe: Callable[[], dict[str, Any]],
         statistics: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
+        record: Callable[[str, str], dict[str, Any]],
     ) -> None:
         self._epc = epc
         self._enclaves = enclaves
@@ -38,6 +39,7 @@ class Controller:
         self._describe = describe
         self._statistics = statistics
         self._stop = stop
+        self._record = record
         self._operations: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
             "mkdir": self._mkdir,
@@ -47,6 +49,7 @@ class Controller:
             "write": self._write,
             "statistics": self._give_statistics,
             "shutdown": self._shutdown,
+            "record": self._carry_out_record,
         }
 
     def carry_out(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +101,14 @@ class Controller:
         self._membership.move(pid, group)
         for enclave in self._enclaves.values():
             if enclave.peer.pid == pid:
-                enclave.group = group  # what is charged stays charged where it is
+                enclave.charge_to(group)
         return {"taken": len(text.encode())}
 
     def _give_statistics(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
         return {"statistics": self._statistics()}
+
+    def _carry_out_record(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
+        return self._record(_text(request, "act"), _text(request, "path"))
 
     def _shutdown(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
         self._stop()

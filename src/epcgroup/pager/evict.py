@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from epcgroup.abi import memory
 from epcgroup.abi.userfaultfd import (
     RANGE_STRUCT,
     UFFDIO_WAKE,
@@ -22,16 +21,14 @@ from epcgroup.abi.userfaultfd import (
     RegisterMode,
 )
 from epcgroup.errors import BackingStoreError
+from epcgroup.pager import runs
+from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.enclave import Enclave
+from epcgroup.pager.pages import MAX_PAGES, Pages
+from epcgroup.pager.table import runs_of
 from epcgroup.units import PAGE_SHIFT, PAGE_SIZE
 
-#: Most pages taken at once: what the pipe of the splice method holds at most, 1 MiB.
-MAX_PAGES: Final = 256
 _GONE: Final = frozenset({errno.ENOENT, errno.ESRCH})
-
-
-#: Runs of neighbouring pages, ascending: (first page, number of pages).
-Runs = Sequence[tuple[int, int]]
 
 
 class PagesLostError(BackingStoreError):
@@ -47,35 +44,35 @@ class Evictor(Protocol):
     #: Most pages one ``take`` accepts.
     max_pages: int
 
-    def take(self, enclave: Enclave, runs: Runs, into: memoryview) -> None:
-        """Take runs of pages out of the file; ``into``, exactly as long, gets their final bytes.
+    def take(self, enclave: Enclave, pages: Pages, into: Buffer) -> None:
+        """Take pages out of their file; the buffer gets their final bytes.
 
         Raises:
             OSError: nothing was taken, the pages are as before.
             PagesLostError: the pages are gone.
         """
 
-    def settle(self, enclave: Enclave, runs: Runs) -> None:
+    def settle(self, enclave: Enclave, pages: Pages) -> None:
         """Called when the pager's state of the pages is right again; sleepers may be woken."""
 
     def close(self) -> None:
         """Release what the method holds."""
 
 
-def _punch(file: int, runs: Runs) -> None:
-    """Punch all runs.
+def _punch(enclave: Enclave, pages: Pages) -> None:
+    """Punch the pages out of their file.
 
     Raises:
         OSError: the first cannot be punched.
         PagesLostError: another cannot: some pages are gone, the others are of no use.
     """
-    for index, (first, count) in enumerate(runs):
-        try:
-            memory.punch_hole(file, first << PAGE_SHIFT, count << PAGE_SHIFT)
-        except OSError as error:
-            if not index:
-                raise
-            raise PagesLostError(f"a hole could not be punched: {error.strerror}") from error
+    answer = runs.punch(enclave.file, pages.array, pages.nr)
+    if not answer:
+        return
+    number, reason = runs.error_of(answer)
+    if answer <= runs.UNTOUCHED:
+        raise OSError(number, reason)
+    raise PagesLostError(f"a hole could not be punched: {reason}")
 
 
 class SpliceEvictor:
@@ -97,39 +94,27 @@ class SpliceEvictor:
         # More than the pipe holds would block the only thread for ever.
         self.max_pages = min(size // PAGE_SIZE, MAX_PAGES)
 
-    def take(self, enclave: Enclave, runs: Runs, into: memoryview) -> None:
-        """Take the runs; see ``Evictor``. The order of the three steps is the method: it must not change."""
-        file, writer = enclave.file, self._writer
+    def take(self, enclave: Enclave, pages: Pages, into: Buffer) -> None:
+        """Take the pages; see ``Evictor``. The order of the three steps is the method: it must not change."""
+        array, nr = pages.array, pages.nr
         try:
-            for first, count in runs:
-                length = count << PAGE_SHIFT
-                moved = os.splice(file, writer, length, offset_src=first << PAGE_SHIFT)
-                if moved < length:
-                    self._refer_rest(file, first << PAGE_SHIFT, length, moved)
-            _punch(file, runs)
+            answer = runs.refer(enclave.file, self._writer, array, nr)
+            if answer:
+                raise OSError(*runs.error_of(answer, "the backing file is shorter than its enclave"))
+            _punch(enclave, pages)
+            answer = runs.drain(self._reader, into.address, nr << PAGE_SHIFT, array)
+            if answer:
+                _, reason = runs.error_of(answer)
+                raise PagesLostError(f"the pipe could not be read: {reason}")
         except (OSError, PagesLostError):
             self._renew_pipe()
             raise
-        try:
-            got = os.readv(self._reader, (into,))
-            while got < len(into):
-                got += os.readv(self._reader, (into[got:],))
-        except OSError as error:
-            self._renew_pipe()
-            raise PagesLostError(f"the pipe could not be read: {error.strerror}") from error
-
-    def _refer_rest(self, file: int, offset: int, length: int, moved: int) -> None:
-        while moved < length:
-            more = os.splice(file, self._writer, length - moved, offset_src=offset + moved)
-            if not more:
-                raise OSError(0, "the backing file is shorter than its enclave")
-            moved += more
 
     def _renew_pipe(self) -> None:
         self.close()
         self._open_pipe()
 
-    def settle(self, enclave: Enclave, runs: Runs) -> None:
+    def settle(self, enclave: Enclave, pages: Pages) -> None:
         """Nobody sleeps."""
 
     def close(self) -> None:
@@ -150,21 +135,22 @@ class WriteProtectEvictor:
         self._protect = bytearray(WRITEPROTECT_STRUCT.size)
         self._range = bytearray(RANGE_STRUCT.size)
 
-    def take(self, enclave: Enclave, runs: Runs, into: memoryview) -> None:
-        """Take the runs; see ``Evictor``."""
+    def take(self, enclave: Enclave, pages: Pages, into: Buffer) -> None:
+        """Take the pages; see ``Evictor``."""
+        all_runs = runs_of(pages.tolist())
         try:
-            for run in runs:
+            for run in all_runs:
                 self._set_protection(enclave, run, WRITEPROTECT_MODE_WP)
-            self._read(enclave.file, runs, into)
-            _punch(enclave.file, runs)
+            self._read(enclave.file, all_runs, into.view)
+            _punch(enclave, pages)
         except OSError:
-            for run in runs:
+            for run in all_runs:
                 self._set_protection(enclave, run, 0)
             raise
 
-    def _read(self, file: int, runs: Runs, into: memoryview) -> None:
+    def _read(self, file: int, all_runs: Sequence[tuple[int, int]], into: memoryview) -> None:
         start = 0
-        for first, count in runs:
+        for first, count in all_runs:
             offset, end = first << PAGE_SHIFT, start + (count << PAGE_SHIFT)
             while start < end:
                 got = os.preadv(file, (into[start:end],), offset)
@@ -184,9 +170,9 @@ class WriteProtectEvictor:
             if error.errno not in _GONE:
                 raise
 
-    def settle(self, enclave: Enclave, runs: Runs) -> None:
+    def settle(self, enclave: Enclave, pages: Pages) -> None:
         """Wake the writers that slept on protected pages; without it they sleep for ever."""
-        for first, count in runs:
+        for first, count in runs_of(pages.tolist()):
             start = enclave.base + (first << PAGE_SHIFT)
             RANGE_STRUCT.pack_into(self._range, 0, start, count << PAGE_SHIFT)
             fcntl.ioctl(enclave.uffd, UFFDIO_WAKE, self._range)

@@ -1,67 +1,52 @@
-"""Page faults: the hot path of the pager.
+"""Page faults: the hot path of the pager, and all that happens when it is left.
 
 A message names an address; the engine says whether the page may be had; the page is put in place by one
 ioctl: ``UFFDIO_COPY`` of what was opened, ``UFFDIO_ZEROPAGE`` for a page that is new. A sealed copy is
-dropped only after that succeeded. Nothing here waits for a client.
+dropped only after that succeeded. Compiled code (``fastpath``) does it all but for opening seals; what it
+leaves to Python is here. Nothing here waits for a client.
 """
 
-import errno
-import fcntl
 import os
-import select
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
-from epcgroup.abi import memory
-from epcgroup.abi.userfaultfd import (
-    COPY_STRUCT,
-    MESSAGE_STRUCT,
-    RANGE_STRUCT,
-    UFFDIO_COPY,
-    UFFDIO_WAKE,
-    UFFDIO_ZEROPAGE,
-    ZEROPAGE_STRUCT,
-    Event,
-)
+from cryptography.exceptions import InvalidTag
+
+from epcgroup.abi.recording import Kind
+from epcgroup.abi.userfaultfd import MESSAGE_STRUCT
 from epcgroup.engine.epc import Epc
 from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import InvariantError, SealError
-from epcgroup.pager import backing
+from epcgroup.pager import backing, fastpath
 from epcgroup.pager.attribution import Attribution
-from epcgroup.pager.enclave import Enclave, State
+from epcgroup.pager.desk import Desk
+from epcgroup.pager.enclave import ROW_IS_WATCHED, Enclave, State
+from epcgroup.pager.fastpath import Answer
+from epcgroup.pager.loop import Events, Loop, Poll
+from epcgroup.pager.placing import Placer
 from epcgroup.pager.poison import Poisoner, Reason
 from epcgroup.pager.reclaim import Reclaimer
-from epcgroup.pager.statistics import FINE_SHIFT, Statistics
+from epcgroup.pager.room import Room
+from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.store import SLOT_BYTES, Budget
-from epcgroup.pager.take import Buffer
-from epcgroup.units import PAGE_SHIFT, PAGE_SIZE
 
-#: Bytes of 14 messages, the most one read takes: the largest that Python allocates the fast way.
-_READ_BYTES: Final = 14 * MESSAGE_STRUCT.size
-#: Batches (or background passes) one fault pays for before its thread is sent to ask again.
-_MAX_ROUNDS: Final = 64
-#: Batches in a row that brought nothing because the store is full.
-_MAX_FRUITLESS: Final = 4
-_MAX_RETRIES: Final = 8
-_READABLE: Final = select.EPOLLIN
-
-_ABSENT: Final = int(State.ABSENT)
 _MAPPED: Final = int(State.MAPPED)
 _YOUNG: Final = int(State.YOUNG)
 _PARKED: Final = int(State.PARKED)
 _EVICTED: Final = int(State.EVICTED)
 _POISONED: Final = int(State.POISONED)
-_LOADED: Final = Outcome.LOADED
-_PAGEFAULT: Final = int(Event.PAGEFAULT)
+_IDLE: Final = int(Answer.IDLE)
+_OPEN: Final = int(Answer.OPEN)
+_EVENT: Final = int(Answer.EVENT)
+# Names of this file are found faster than those of another.
+_FD: Final = fastpath.FD
+_PAGE: Final = fastpath.PAGE
+_RECORD: Final = fastpath.RECORD
 
-
-class _Argument:
-    """An ioctl argument filled in once but for its first words; the kernel writes only the last one."""
-
-    def __init__(self, packed: bytes) -> None:
-        self.argument = bytearray(packed)
-        self.words = memoryview(self.argument).cast("Q")
+#: Told the kind of an event (``abi.recording.Kind``) and its page.
+Note = Callable[[int, int], None]
 
 
 class FaultServer:
@@ -70,208 +55,184 @@ class FaultServer:
     def __init__(
         self,
         epc: Epc,
+        desk: Desk,
         reclaimer: Reclaimer,
         budget: Budget,
         poisoner: Poisoner,
         statistics: Statistics,
         attribution: Attribution,
     ) -> None:
+        self.desk = desk
         self._epc = epc
-        self._reclaimer = reclaimer
         self._budget = budget
         self._poisoner = poisoner
         self._statistics = statistics
-        self._note_charge = attribution.note_charge
-        self._pages = Buffer(1)  # the page that was opened last
-        self._opened = self._pages.pages[0]
-        self._zeros = _Argument(ZEROPAGE_STRUCT.pack(0, PAGE_SIZE, 0, 0))
-        self._copy_opened = _Argument(COPY_STRUCT.pack(0, self._pages.address, PAGE_SIZE, 0, 0))
-        self._copy_any = _Argument(COPY_STRUCT.pack(0, 0, PAGE_SIZE, 0, 0))
-        self._range = bytearray(RANGE_STRUCT.size)
+        self._attribution = attribution
+        self._placer = Placer(epc, poisoner, statistics, attribution)
+        self._room = Room(epc, desk, reclaimer, self._placer, poisoner, statistics)
+        # By userfaultfd: enclaves, what opens their seals and where their sealed pages are, who is told.
+        self._enclaves: dict[int, Enclave] = {}
+        self._openers: dict[int, tuple[Callable[..., int], memoryview]] = {}
+        self._notes: dict[int, Note] = {}
+        #: Returns what wants to know of an enclave's events; see ``rewatch``.
+        self.watcher: Callable[[Enclave], Note | None] = lambda enclave: None
 
-    def serving(self, enclave: Enclave) -> Callable[[int], None]:
-        """Return the handler of an enclave's userfaultfd; its argument is the epoll event.
+    def begin(self, enclave: Enclave) -> None:
+        """Serve the faults of an enclave.
 
-        Closures, here and below: what is looked up once need not be looked up again for every fault, which
-        is a third of the time the pager itself takes for one.
+        Raises:
+            OSError: the descriptor is no userfaultfd that is ready, or its number is too high.
         """
-        uffd, base, nr_pages, state = enclave.uffd, enclave.base, enclave.nr_pages, enclave.state
-        read, messages = os.read, MESSAGE_STRUCT.iter_unpack
-        create, load, fault_again = self._creating(enclave), self._loading(enclave), self._fault_again
+        self._placer.wake_all(enclave)
+        self.desk.begin(enclave)
+        self._enclaves[enclave.uffd] = enclave
+        self._openers[enclave.uffd] = enclave.seal.decrypt_into, enclave.slab.view
+        self.rewatch(enclave)
 
-        def serve(mask: int) -> None:
-            try:
-                data = read(uffd, _READ_BYTES) if mask == _READABLE else self._refuse_mask(enclave, mask)
-            except BlockingIOError:
-                return  # resolved meanwhile
-            except OSError as error:
-                enclave.on_end(f"its userfaultfd cannot be read: {error.strerror}")
-                return
-            for event, _, address, _ in messages(data):
-                page = (address - base) >> PAGE_SHIFT
-                if event != _PAGEFAULT or not 0 <= page < nr_pages:
-                    enclave.on_end(f"its userfaultfd reports event {event:#x} at {address:#x}")
-                    return
-                before = state[page]
-                if before == _ABSENT:
-                    create(page, address)
-                elif before == _EVICTED:
-                    load(page, address)
-                else:
-                    fault_again(enclave, page, before)
-
-        return serve
-
-    def _refuse_mask(self, enclave: Enclave, mask: int) -> bytes:
-        """The client has made the descriptor blocking: a read could stop the pager."""
-        enclave.on_end(f"its userfaultfd polls {mask:#x}")
-        return b""
-
-    def _creating(self, enclave: Enclave) -> Callable[[int, int], None]:
-        """Return what brings in a page that is absent: zeros."""
-        ask, charge, ioctl, now = self._epc.fault_function(), self._note_charge, fcntl.ioctl, perf_counter_ns
-        uffd, number, state = enclave.uffd, enclave.number, enclave.state
-        argument, words = self._zeros.argument, self._zeros.words
-        fine, add = self._statistics.zero.fine, self._statistics.zero.add
-        created = int(Outcome.CREATED)
-
-        def create(page: int, address: int) -> None:
-            start = now()
-            outcome = ask(number, page, enclave.group)
-            if outcome != created and not self._make_room(enclave, page, Outcome(outcome)):
-                return
-            words[0] = address
-            try:
-                ioctl(uffd, UFFDIO_ZEROPAGE, argument)
-            except OSError as error:
-                if not self._put_again(enclave, page, UFFDIO_ZEROPAGE, argument, error):
-                    return
-            state[page] = _MAPPED
-            charge(enclave.group)
-            duration = now() - start
-            try:
-                fine[duration >> FINE_SHIFT] += 1
-            except IndexError:
-                add(duration)
-
-        return create
-
-    def _loading(self, enclave: Enclave) -> Callable[[int, int], None]:
-        """Return what brings in a page that is evicted: opens its seal, drops the sealed copy afterwards."""
-        ask, charge, ioctl, now = self._epc.fault_function(), self._note_charge, fcntl.ioctl, perf_counter_ns
-        uffd, number, state, budget = enclave.uffd, enclave.number, enclave.state, self._budget
-        slots, view, free = enclave.slab.slots, enclave.slab.view, enclave.slab.free
-        open_into, opened = enclave.seal.opener(), self._opened
-        argument, words = self._copy_opened.argument, self._copy_opened.words
-        fine, add = self._statistics.load.fine, self._statistics.load.add
-        loaded = int(Outcome.LOADED)
-
-        def load(page: int, address: int) -> None:
-            start = now()
-            outcome = ask(number, page, enclave.group)
-            if outcome != loaded and not self._make_room(enclave, page, Outcome(outcome)):
-                return
-            words[0] = address
-            try:
-                offset = slots[page] * SLOT_BYTES
-                open_into(page, view[offset : offset + SLOT_BYTES], opened)
-                ioctl(uffd, UFFDIO_COPY, argument)
-            except SealError as error:
-                self._lose_sealed(enclave, page, str(error))
-                return
-            except OSError as error:
-                if not self._put_again(enclave, page, UFFDIO_COPY, argument, error):
-                    return
-            state[page] = _MAPPED
-            free.append(slots[page])
-            budget.nr_free += 1
-            charge(enclave.group)
-            duration = now() - start
-            try:
-                fine[duration >> FINE_SHIFT] += 1
-            except IndexError:
-                add(duration)
-
-        return load
-
-    def _put_again(
-        self, enclave: Enclave, page: int, request: int, argument: bytearray, error: OSError
-    ) -> bool:
-        """Repair and try again what could not be put in place; False: not possible, all is undone."""
-        for _ in range(_MAX_RETRIES):
-            if error.errno == errno.EEXIST:
-                # Somebody filled the file behind our back: what the engine knows is the truth.
-                self._statistics.nr_bypass += 1
-                memory.punch_hole(enclave.file, page << PAGE_SHIFT, PAGE_SIZE)
-            elif error.errno != errno.EAGAIN:
-                break
-            try:
-                fcntl.ioctl(enclave.uffd, request, argument)
-            except OSError as next_error:
-                error = next_error
-            else:
-                return True
-        if enclave.state[page] != _PARKED:
-            self._epc.undo_fault(enclave.number, page)
-        if error.errno in (errno.ENOMEM, errno.ENOSPC):
-            self._poisoner.poison(enclave, page, Reason.NO_MEMORY, "the machine has no memory for the page")
-        elif error.errno not in (errno.ENOENT, errno.ESRCH):
-            self._wake(enclave, page)  # its thread asks again
-        return False
-
-    def _make_room(self, enclave: Enclave, page: int, outcome: Outcome) -> bool:
-        """Carry out what stands between a fault and its page; False: it cannot be had, all is done."""
-        start = perf_counter_ns()
-        reclaimer = self._reclaimer
-        nr_fruitless = 0
-        for _ in range(_MAX_ROUNDS):
-            if outcome is Outcome.EVICT:
-                reclaimer.carry_out()
-            elif outcome is not Outcome.BUSY or not reclaimer.background_pass():
-                break
-            nr_fruitless = 0 if reclaimer.nr_written or reclaimer.nr_young else nr_fruitless + 1
-            if nr_fruitless >= _MAX_FRUITLESS and reclaimer.is_store_full:
-                break
-            outcome = self._epc.fault(enclave.number, page, enclave.group)
-            if outcome <= _LOADED:
-                break
+    def rewatch(self, enclave: Enclave) -> None:
+        """Ask the watcher about an enclave that is served."""
+        note = self.watcher(enclave)
+        enclave.row[ROW_IS_WATCHED] = note is not None
+        if note is not None:
+            self._notes[enclave.uffd] = note
         else:
-            self._epc.put_back_batch()
-        self._count_stall(enclave.group, perf_counter_ns() - start)
-        if outcome > _LOADED:
-            self._deny(enclave, page, outcome)
+            self._notes.pop(enclave.uffd, None)
+
+    def end(self, enclave: Enclave) -> None:
+        """Serve an enclave no more."""
+        self.desk.end(enclave)
+        for table in (self._enclaves, self._openers, self._notes):
+            table.pop(enclave.uffd, None)
+
+    def polling(self, loop: Loop) -> Poll:
+        """Return what waits for the events of a loop and serves page faults itself.
+
+        A closure: what is looked up once need not be looked up again for every fault.
+        """
+        desk, words, openers = self.desk, self.desk.words, self._openers
+        serve = partial(fastpath.serve, *desk.arguments)
+        nonce, binding, opened = desk.nonce, desk.binding, desk.opened.view
+        words[fastpath.EPOLL] = loop.fileno()
+        words[fastpath.SPINS] = loop.spin_ns > 0
+
+        def poll(timeout_ms: int, most: int) -> tuple[int, Events]:
+            words[fastpath.TIMEOUT_MS] = timeout_ms
+            words[fastpath.MAX_ROUNDS] = most
+            words[fastpath.NR_ROUNDS] = 0
+            while (answer := serve()) != _IDLE:
+                if answer == _OPEN:
+                    decrypt_into, sealed = openers[words[_FD]]
+                    start = words[_RECORD]
+                    try:
+                        decrypt_into(nonce, sealed[start : start + SLOT_BYTES], binding, opened)
+                    except (InvalidTag, ValueError):
+                        self._open_again(self._enclaves[words[_FD]], words[_PAGE])
+                    continue
+                words[fastpath.MAX_ROUNDS] = 0  # what is done now may make work: the loop is to look
+                if answer == _EVENT:
+                    return 1, ((words[_FD], words[fastpath.MASK]),)
+                self._act(Answer(answer), words[_FD], words[_PAGE])
+            return words[fastpath.NR_ROUNDS], ()
+
+        return poll
+
+    def _act(self, answer: Answer, fd: int, page: int) -> None:
+        """Do what compiled code leaves to us."""
+        words = self.desk.words
+        match answer:
+            case Answer.NO_ROOM:
+                self._serve_slowly(self._enclaves[fd], page, Outcome(words[fastpath.OUTCOME]))
+            case Answer.NOT_PLACED:
+                self._place(self._enclaves[fd], page)
+            case Answer.AGAIN:
+                self._fault_again(self._enclaves[fd], page)
+            case Answer.SERVED:
+                self._note(fd, Kind(words[fastpath.OUTCOME]), page)
+            case Answer.LONG:
+                self._served(fd, Outcome(words[fastpath.OUTCOME]), page, words[fastpath.DURATION_NS])
+            case Answer.UNREADABLE:
+                self._read_again(self._enclaves[fd])
+            case Answer.BROKEN:
+                kind, address = words[fastpath.KIND], words[fastpath.ADDRESS]
+                self._enclaves[fd].on_end(f"its userfaultfd reports event {kind:#x} at {address:#x}")
+
+    def _served(self, fd: int, outcome: Outcome, page: int, duration_ns: int) -> None:
+        histogram = self._statistics.load if outcome is Outcome.LOADED else self._statistics.zero
+        histogram.add(duration_ns)
+        self._note(fd, Kind(outcome), page)
+
+    def _note(self, fd: int, kind: Kind, page: int) -> None:
+        note = self._notes.get(fd)
+        if note is not None:
+            note(kind, page)
+
+    def _read_again(self, enclave: Enclave) -> None:
+        """Have the error, if there still is one."""
+        try:
+            nr_bytes = os.readv(enclave.uffd, (self.desk.messages,))
+        except BlockingIOError:
+            return  # resolved meanwhile
+        except OSError as error:
+            enclave.on_end(f"its userfaultfd cannot be read: {error.strerror}")
+            return
+        self.desk.words[fastpath.MESSAGE] = 0
+        self.desk.words[fastpath.NR_MESSAGES] = nr_bytes // MESSAGE_STRUCT.size
+
+    def refusing(self, enclave: Enclave) -> Callable[[int], None]:
+        """Return what handles an event of a userfaultfd that is not a message to be read.
+
+        The client has made the descriptor blocking: a read could stop the pager.
+        """
+        return lambda mask: enclave.on_end(f"its userfaultfd polls {mask:#x}")
+
+    def _open_again(self, enclave: Enclave, page: int) -> None:
+        """Say what is wrong with a seal."""
+        self.desk.words[fastpath.IS_OPENED] = 0
+        if self._open(enclave, page):
+            self._place(enclave, page)
+
+    def _open(self, enclave: Enclave, page: int) -> bool:
+        try:
+            enclave.seal.open_into(page, enclave.slab.record(page), self.desk.opened.view)
+        except SealError as error:
+            self._lose_sealed(enclave, page, str(error))
             return False
         return True
 
-    def _count_stall(self, group: int, duration_ns: int) -> None:
-        self._statistics.stall_ns_by_group[group] += duration_ns
-        self._statistics.reclaim.add(duration_ns)
-        self._epc.account_stall(group, duration_ns // 1000)
+    def _serve_slowly(self, enclave: Enclave, page: int, outcome: Outcome) -> None:
+        if self._room.make(enclave, page, outcome):
+            self._attribution.note_charge(enclave.group)
+            if enclave.state[page] != _EVICTED or self._open(enclave, page):
+                self._place(enclave, page)
 
-    def _deny(self, enclave: Enclave, page: int, outcome: Outcome) -> None:
-        path = self._epc.path_of(enclave.group)
-        if outcome is Outcome.REFUSED:
-            detail = f"group {path} is at its limit and nothing is reclaimable under it"
-            self._poisoner.poison(enclave, page, Reason.REFUSED, detail)
-        elif outcome in (Outcome.EVICT, Outcome.BUSY) and self._reclaimer.is_store_full:
-            detail = "the store of sealed pages is full (raise --store-bytes)"
-            self._poisoner.poison(enclave, page, Reason.STORE_FULL, detail)
-        elif outcome in (Outcome.EVICT, Outcome.BUSY):
-            # As the kernel's NOPAGE: the thread returns, touches again and so asks again.
-            self._statistics.nr_retries += 1
-            self._wake(enclave, page)
+    def _place(self, enclave: Enclave, page: int) -> None:
+        """Place a page that was granted; an evicted one was opened. Only then its sealed copy is dropped."""
+        outcome = Outcome.LOADED if enclave.state[page] == _EVICTED else Outcome.CREATED
+        if outcome is Outcome.CREATED:
+            is_placed = self._placer.zeros(enclave, page)
         else:
-            self._poisoner.poison(enclave, page, Reason.NO_PAGE, f"engine: {outcome.name}")
+            is_placed = self._placer.copy(enclave, page, self.desk.opened.address)
+        if not is_placed:
+            return
+        enclave.state[page] = _MAPPED
+        if outcome is Outcome.LOADED:
+            self._drop_sealed(enclave, page)
+        start_ns = self.desk.words[fastpath.START_NS]
+        self._served(enclave.uffd, outcome, page, perf_counter_ns() - start_ns)
+
+    def _drop_sealed(self, enclave: Enclave, page: int) -> None:
+        enclave.slab.drop(page)
+        self._budget.nr_free += 1
 
     def _lose_sealed(self, enclave: Enclave, page: int, detail: str) -> None:
-        self._epc.undo_fault(enclave.number, page)
+        self._placer.undo(enclave, page)
         self._epc.drop_evicted(enclave.number, page)
-        enclave.slab.free.append(enclave.slab.slots[page])
-        self._budget.nr_free += 1
+        self._drop_sealed(enclave, page)
         enclave.state[page] = _POISONED
         self._poisoner.poison(enclave, page, Reason.SEAL, detail)
 
-    def _fault_again(self, enclave: Enclave, page: int, state: int) -> None:
+    def _fault_again(self, enclave: Enclave, page: int) -> None:
+        state = enclave.state[page]
         if state == _PARKED:
             self._unpark(enclave, page)
         elif state == _POISONED:
@@ -279,23 +240,19 @@ class FaultServer:
         elif backing.is_present(enclave.file, page):
             # A second thread, or a message read before its page was served: common.
             self._statistics.nr_duplicates += 1
-            self._wake(enclave, page)
+            self._placer.wake(enclave, page)
         else:
             self.lose_removed(enclave, page)
 
     def _unpark(self, enclave: Enclave, page: int) -> None:
         """Soft fault: the page was being tried and is young."""
         start = perf_counter_ns()
-        copy = self._copy_any
-        copy.words[0] = enclave.base + (page << PAGE_SHIFT)
-        copy.words[1] = enclave.slab.address + enclave.slab.slots[page] * SLOT_BYTES
-        try:
-            fcntl.ioctl(enclave.uffd, UFFDIO_COPY, copy.argument)
-        except OSError as error:
-            if not self._put_again(enclave, page, UFFDIO_COPY, copy.argument, error):
-                return
-        enclave.slab.free.append(enclave.slab.slots[page])
+        slab = enclave.slab
+        if not self._placer.copy(enclave, page, slab.address + slab.slots[page] * SLOT_BYTES):
+            return
+        slab.drop(page)
         enclave.state[page] = _YOUNG
+        self._note(enclave.uffd, Kind.YOUNG, page)
         self._statistics.soft_by_group[enclave.group] += 1
         self._statistics.soft.add(perf_counter_ns() - start)
 
@@ -307,16 +264,3 @@ class FaultServer:
         self._epc.forget(enclave.number, page)
         enclave.state[page] = _POISONED
         self._poisoner.poison(enclave, page, Reason.REMOVED, "removed from its file behind the pager's back")
-
-    def _wake(self, enclave: Enclave, page: int) -> None:
-        RANGE_STRUCT.pack_into(self._range, 0, enclave.base + (page << PAGE_SHIFT), PAGE_SIZE)
-        fcntl.ioctl(enclave.uffd, UFFDIO_WAKE, self._range)
-
-    def wake_all(self, enclave: Enclave) -> None:
-        """Send every sleeping thread of an enclave to ask again.
-
-        Raises:
-            OSError: the descriptor is no userfaultfd that is ready.
-        """
-        RANGE_STRUCT.pack_into(self._range, 0, enclave.base, enclave.nr_pages << PAGE_SHIFT)
-        fcntl.ioctl(enclave.uffd, UFFDIO_WAKE, self._range)

@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from time import perf_counter_ns
 from typing import Final
@@ -16,6 +16,11 @@ from typing import Final
 from epcgroup.abi import memory
 
 Handler = Callable[[int], None]
+#: (descriptor, mask) of each.
+Events = Sequence[tuple[int, int]]
+#: Waits so many ms (-1: for ever) for the first event, then looks without waiting, for at most so many rounds
+#: of events; returns how many rounds there were, and the events that are left to serve.
+Poll = Callable[[int, int], tuple[int, Events]]
 #: Spinning pays only if longer than a client's pause between faults, and only with CPUs left for the clients.
 SPIN_NS: Final = 200_000
 _MIN_SPIN_CPUS: Final = 3
@@ -91,34 +96,45 @@ class Loop:
             signal.signal(number, lambda *_: self.stop())
         self.add(reader.fileno(), lambda _: self.stop())
 
-    def run(self, urgency_of: Callable[[], int], work: Callable[[bool], None]) -> None:
+    def run(
+        self, urgency_of: Callable[[], int], work: Callable[[bool], None], poll: Poll | None = None
+    ) -> None:
         """Serve until ``stop``.
 
         Args:
             urgency_of: cheap look at what ``work`` would have to do, an ``Urgency``; asked once a round.
             work: does a bounded piece of background work; told whether there were events too.
+            poll: waits for events; may serve some itself.
         """
-        poll = self._epoll.poll
+        poll = poll or self._poll
         handler_of = self._handlers.get
         spin_ns = self.spin_ns
         nr_busy = last_ns = 0
         urgency = urgency_of()
         while self._is_running:
             looks_only = urgency or (spin_ns and perf_counter_ns() - last_ns < spin_ns)
-            events = poll(0 if looks_only else None, _MAX_EVENTS)
+            most = 1 if urgency > _WHEN_IDLE else _MAX_BUSY_ROUNDS - nr_busy
+            nr_rounds, events = poll(0 if looks_only else -1, most)
             for fd, mask in events:
                 handler = handler_of(fd)  # a handler before may have closed this one
                 if handler is not None:
                     handler(mask)
-            if events:
-                nr_busy += 1
-                if spin_ns:
-                    last_ns = perf_counter_ns()
+            if nr_rounds and spin_ns:
+                last_ns = perf_counter_ns()
             urgency = urgency_of()
-            if urgency and (not events or urgency > _WHEN_IDLE or nr_busy >= _MAX_BUSY_ROUNDS):
+            nr_busy = nr_busy + nr_rounds if urgency else 0
+            if urgency and (not nr_rounds or urgency > _WHEN_IDLE or nr_busy >= _MAX_BUSY_ROUNDS):
                 nr_busy = 0
-                work(bool(events))
+                work(nr_rounds > 0)
                 urgency = urgency_of()
+
+    def _poll(self, timeout_ms: int, most: int) -> tuple[int, Events]:
+        events = self._epoll.poll(None if timeout_ms < 0 else timeout_ms / 1000, _MAX_EVENTS)
+        return int(bool(events)), events
+
+    def fileno(self) -> int:
+        """Return the descriptor of the epoll."""
+        return self._epoll.fileno()
 
     def close(self) -> None:
         """Close the epoll, timers, and what signals came by."""

@@ -20,6 +20,7 @@ from epcgroup.pager.audit import Auditor
 from epcgroup.pager.backing import open_backing
 from epcgroup.pager.connection import Connection
 from epcgroup.pager.controller import Controller
+from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import Evictor
 from epcgroup.pager.fault import FaultServer
@@ -30,10 +31,11 @@ from epcgroup.pager.membership import Membership
 from epcgroup.pager.options import Options
 from epcgroup.pager.poison import Poisoner
 from epcgroup.pager.reclaim import Reclaimer
+from epcgroup.pager.recorder import Recorder
 from epcgroup.pager.report import report
 from epcgroup.pager.selftest import choose_evictor
 from epcgroup.pager.state_file import StateFile, default_path
-from epcgroup.pager.statistics import Statistics
+from epcgroup.pager.statistics import Histogram, Statistics
 from epcgroup.pager.store import Budget
 from epcgroup.pager.take import Taker
 from epcgroup.pager.warmup import Compilations
@@ -46,6 +48,9 @@ _PRESSURE_SECONDS: Final = 2.0
 _STORE_EPCS: Final = 4
 #: Connections beside those of enclaves: control, and those that are shaking hands.
 _OTHER_CONNECTIONS: Final = 256
+#: Descriptors of an enclave: connection, process, file, userfaultfd. The lowest free number is always given.
+_ENCLAVE_DESCRIPTORS: Final = 4
+_OTHER_DESCRIPTORS: Final = 1024
 
 
 class Pager:
@@ -63,8 +68,6 @@ class Pager:
         #: Set by the program: counts what is compiled while serving (must stay 0).
         self.compilations: Compilations | None = None
         self.log = Log(options.log)
-        self.statistics = Statistics()
-        self.attribution = Attribution()
         self.enclaves: dict[int, Enclave] = {}
         self.backing = open_backing(options.backing, options.epc_bytes)
         self.evictor = make_evictor() if make_evictor else choose_evictor(options.evict, self.backing)
@@ -88,10 +91,13 @@ class Pager:
             nr_enclaves=nr_enclaves,
             buffer=self.state.map,
         )
+        self.desk = Desk(self.epc, _ENCLAVE_DESCRIPTORS * nr_enclaves + _OTHER_DESCRIPTORS)
+        self.statistics = Statistics(zero=Histogram(self.desk.fine_zero), load=Histogram(self.desk.fine_load))
+        self.attribution = Attribution(self.desk.charges)
 
     def _build(self) -> None:
         options = self.options
-        self.budget = Budget(options.store_bytes or _STORE_EPCS * options.epc_bytes)
+        self.budget = Budget(options.store_bytes or _STORE_EPCS * options.epc_bytes, self.desk.budget)
         self.poisoner = Poisoner(self.statistics, self.log)
         taker = Taker(self.evictor)
         makers: dict[str, Callable[[], Ager]] = {
@@ -108,10 +114,11 @@ class Pager:
             self.poisoner,
             self.statistics,
             self.attribution,
+            self.desk,
             self.log,
         )
         self.faults = FaultServer(
-            self.epc, self.reclaimer, self.budget, self.poisoner, self.statistics, self.attribution
+            self.epc, self.desk, self.reclaimer, self.budget, self.poisoner, self.statistics, self.attribution
         )
         self.auditor = Auditor(self.enclaves, self.faults, self.statistics, self.log)
         self.membership = Membership(self.epc)
@@ -144,6 +151,7 @@ class Pager:
             self.describe,
             lambda: report(self),
             self.loop.stop,
+            Recorder(self.epc, self.enclaves, self.faults).carry_out,
         )
         self._users = {0, os.getuid()}
         self._clients = self._users | set(options.allow_uid)
@@ -221,7 +229,7 @@ class Pager:
     def run(self) -> None:
         """Serve until told to end."""
         try:
-            self.loop.run(self._urgency_of(), self._work)
+            self.loop.run(self._urgency_of(), self._work, self.faults.polling(self.loop))
         finally:
             self.close()
 

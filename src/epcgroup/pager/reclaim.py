@@ -4,15 +4,18 @@ What must not live here: which pages a batch holds and when one is due (engine),
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from epcgroup.engine.epc import Epc
 from epcgroup.engine.outcome import Written
 from epcgroup.engine.state import BATCH_ROWS
+from epcgroup.pager import runs
 from epcgroup.pager.ager import Ager
 from epcgroup.pager.attribution import Attribution
+from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.evict import PagesLostError
 from epcgroup.pager.poison import Poisoner, Reason
@@ -27,6 +30,9 @@ _FAILED = int(Written.FAILED)
 _PARKED = int(State.PARKED)
 _EVICTED = int(State.EVICTED)
 _POISONED = int(State.POISONED)
+
+#: Pages by group.
+Counts = Mapping[int, int]
 
 
 class Reclaimer:
@@ -46,6 +52,7 @@ class Reclaimer:
         poisoner: Poisoner,
         statistics: Statistics,
         attribution: Attribution,
+        desk: Desk,
         log: Callable[[str], None],
     ) -> None:
         self._epc = epc
@@ -59,6 +66,10 @@ class Reclaimer:
         self._log = log
         self._outcomes = bytearray(BATCH_ROWS)
         self._outcomes_array = np.frombuffer(self._outcomes, np.uint8)
+        self._all_written = np.full(BATCH_ROWS, _WRITTEN, np.uint8)
+        self._all_failed = np.full(BATCH_ROWS, _FAILED, np.uint8)
+        self._plain_batch = partial(runs.plain_batch, desk.engine, desk.states)
+        self._most_plain = taker.max_pages if ager.marks_young else 0
         self._lost: list[tuple[Enclave, int]] = []
         self.nr_written = 0
         self.nr_young = 0
@@ -74,23 +85,10 @@ class Reclaimer:
 
     def carry_out(self) -> None:
         """Carry out the batch the engine has isolated and finish it."""
-        epc = self._epc
-        cause = epc.batch_cause
-        rows = epc.batch.tolist()
+        cause = self._epc.batch_cause
         self._statistics.nr_batches += 1
         self.is_store_full = False
-        self._write(self._sort(rows), rows)
-        outcomes = self._outcomes
-        nr_rows = len(rows)
-        epc.finish(self._outcomes_array[:nr_rows])
-        self.nr_young = outcomes.count(_YOUNG, 0, nr_rows)
-        groups = Counter([row[2] for row in rows])
-        if outcomes.count(_WRITTEN, 0, nr_rows) == nr_rows:
-            victims = groups
-            self.nr_written = nr_rows
-        else:
-            victims = Counter([row[2] for index, row in enumerate(rows) if outcomes[index] == _WRITTEN])
-            self.nr_written = victims.total()
+        groups, victims = self._carry_out_plain() or self._carry_out_mixed()
         self._statistics.nr_evictions += self.nr_written
         self._statistics.nr_young += self.nr_young
         self._attribution.note_written(victims, cause)
@@ -98,17 +96,41 @@ class Reclaimer:
         if self._lost:
             self._forget_lost()
 
+    def _carry_out_plain(self) -> tuple[Counts, Counts] | None:
+        """By far the most frequent batch: mapped pages of one enclave and one group. None: it is another one.
+
+        Returns:
+            Pages of each group in the batch, and those written out.
+        """
+        chosen = self._taker.chosen
+        nr = int(self._plain_batch(chosen.array))
+        if not nr or nr > self._most_plain or nr > self._budget.nr_free:
+            return None
+        chosen.nr = nr
+        is_written = self._write_chosen(self._enclaves[chosen.enclave])
+        self._epc.finish((self._all_written if is_written else self._all_failed)[:nr])
+        self.nr_young = 0
+        self.nr_written = nr if is_written else 0
+        groups = {chosen.group: nr}
+        return groups, groups if is_written else {}
+
+    def _carry_out_mixed(self) -> tuple[Counts, Counts]:
+        """Any batch, row by row; see ``_carry_out_plain``."""
+        rows = self._epc.batch.tolist()
+        outcomes, nr_rows = self._outcomes, len(rows)
+        self._write(self._sort(rows), rows)
+        self._epc.finish(self._outcomes_array[:nr_rows])
+        self.nr_young = outcomes.count(_YOUNG, 0, nr_rows)
+        victims = Counter(row[2] for index, row in enumerate(rows) if outcomes[index] == _WRITTEN)
+        self.nr_written = victims.total()
+        return Counter(row[2] for row in rows), victims
+
     def _sort(self, rows: list[list[int]]) -> list[tuple[int, int]]:
         """Set the outcome of rows that need no taking; return (enclave, page) of the others, sorted."""
         outcomes, enclaves = self._outcomes, self._enclaves
         outcomes[: len(rows)] = bytes(len(rows))  # written, unless something speaks against it
         young = self._ager.young(rows)
         room = self._budget.nr_free
-        if not young and room >= len(rows):
-            takes = [(number, page) for number, page, _ in rows if enclaves[number].state[page] != _PARKED]
-            if len(takes) == len(rows):  # by far the most frequent case
-                takes.sort()
-                return takes
         takes = []
         for index, (number, page, _) in enumerate(rows):
             if index in young:
@@ -145,15 +167,17 @@ class Reclaimer:
     def _write(self, takes: list[tuple[int, int]], rows: list[list[int]]) -> None:
         """Write out (enclave, page), sorted; one enclave after the other."""
         for number, pages in by_enclave(takes, self._taker.max_pages):
-            if not self._write_pages(self._enclaves[number], pages):
+            self._taker.chosen.fill(pages)
+            if not self._write_chosen(self._enclaves[number]):
                 for index, row in enumerate(rows):
                     if row[0] == number and row[1] in pages:
                         self._outcomes[index] = _FAILED
 
-    def _write_pages(self, enclave: Enclave, pages: list[int]) -> bool:
-        taker = self._taker
+    def _write_chosen(self, enclave: Enclave) -> bool:
+        taker, chosen = self._taker, self._taker.chosen
+        pages = chosen.tolist()
         try:
-            taker.take(enclave, pages)
+            taker.take_chosen(enclave)
         except PagesLostError as error:
             self._lose(enclave, pages, str(error))
             return False
@@ -161,7 +185,7 @@ class Reclaimer:
             self._log(f"{enclave}: {len(pages)} pages stay: {taker.evictor.name} failed: {error.strerror}")
             return False
         self._budget.nr_free -= len(pages)
-        enclave.seal.seal_all(pages, taker.pages, enclave.slab.take(pages))
+        enclave.seal.seal_all(chosen, taker.pages, enclave.slab.take(pages))
         state = enclave.state
         for page in pages:
             state[page] = _EVICTED

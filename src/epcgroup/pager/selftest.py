@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from epcgroup.abi import memory
 from epcgroup.abi import userfaultfd as uffd
 from epcgroup.errors import NotSupportedError
+from epcgroup.pager import runs
 from epcgroup.pager.backing import Backing
+from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.evict import Evictor, SpliceEvictor, WriteProtectEvictor
+from epcgroup.pager.pages import Pages
 from epcgroup.units import PAGE_SIZE
 
 _WAIT_MS = 2000
@@ -47,15 +50,16 @@ def splice_is_reference(backing: Backing) -> Verdict:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         stack.callback(os.close, reader)
         stack.callback(os.close, writer)
+        pages, buffer = Pages(), Buffer(1)
+        pages.fill((1,))
         region[PAGE_SIZE : PAGE_SIZE + 4] = b"old!"
-        try:
-            moved = os.splice(fd, writer, PAGE_SIZE, offset_src=PAGE_SIZE)
-            region[PAGE_SIZE : PAGE_SIZE + 4] = b"new!"
-            memory.punch_hole(fd, PAGE_SIZE, PAGE_SIZE)
-            data = os.read(reader, PAGE_SIZE)
-        except OSError as error:
-            return Verdict(False, f"a call failed: {error.strerror}")
-        if moved != PAGE_SIZE or data[:4] != b"new!":
+        failed = runs.refer(fd, writer, pages.array, 1)
+        region[PAGE_SIZE : PAGE_SIZE + 4] = b"new!"
+        failed = failed or runs.punch(fd, pages.array, 1)
+        failed = failed or runs.drain(reader, buffer.address, PAGE_SIZE, pages.array)
+        if failed:
+            return Verdict(False, f"a call failed: {runs.error_of(failed)[1]}")
+        if bytes(buffer.view[:4]) != b"new!":
             return Verdict(False, "the pipe holds a copy of the page, not the page")
         if region[PAGE_SIZE : PAGE_SIZE + 4] != bytes(4):
             return Verdict(False, "a punched page is still mapped")

@@ -11,7 +11,7 @@ from typing import Final
 
 #: Short durations are counted in steps of 64 ns, one list item each: that is all a fault has time for.
 FINE_SHIFT: Final = 6
-_NR_FINE: Final = 2048
+NR_FINE: Final = 2048
 #: Buckets of a power of two, for long durations; a value is known to one part in 32.
 _SUB_BITS: Final = 5
 _NR_COARSE: Final = 64 << _SUB_BITS
@@ -25,8 +25,8 @@ class Histogram:
 
     __slots__ = ("_coarse", "fine")
 
-    def __init__(self) -> None:
-        self.fine = [0] * _NR_FINE
+    def __init__(self, fine: "memoryview[int] | None" = None) -> None:
+        self.fine = [0] * NR_FINE if fine is None else fine
         self._coarse = array("Q", bytes(8 * _NR_COARSE))
 
     def add(self, value_ns: int) -> None:

@@ -8,6 +8,7 @@ above that can be given back by ``trim``.
 import contextlib
 import ctypes
 import mmap
+from array import array
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,13 +24,26 @@ _TRIM_SLOTS: Final = 256
 
 
 class Budget:
-    """How many sealed pages all slabs together may hold; ``nr_free`` is taken from by who seals."""
+    """How many sealed pages all slabs together may hold; ``nr_free`` is taken from by who seals.
 
-    __slots__ = ("nr_free", "nr_slots")
+    ``word``: one int64, where compiled code counts too.
+    """
 
-    def __init__(self, limit_bytes: int) -> None:
+    __slots__ = ("_word", "nr_slots")
+
+    def __init__(self, limit_bytes: int, word: "memoryview[int] | None" = None) -> None:
         self.nr_slots = limit_bytes // SLOT_BYTES
-        self.nr_free = self.nr_slots
+        self._word = memoryview(bytearray(8)).cast("q") if word is None else word
+        self._word[0] = self.nr_slots
+
+    @property
+    def nr_free(self) -> int:
+        """Sealed pages there is room for."""
+        return self._word[0]
+
+    @nr_free.setter
+    def nr_free(self, value: int) -> None:
+        self._word[0] = value
 
     @property
     def stored_bytes(self) -> int:
@@ -40,11 +54,21 @@ class Budget:
 class Slab:
     """The slots of one enclave, in memory of the pager; ``address`` and ``view`` cover all slots.
 
-    ``slots[page]`` is the slot a page has. ``free`` holds slots that were used before and are free: appending
-    a slot to it is how one is given up.
+    ``slots[page]`` is the slot a page has; ``free`` holds ``nr_free[0]`` slots that were used before.
+    Compiled code gives slots up too.
     """
 
-    __slots__ = ("_map", "_nr_touched", "_nr_trimmed", "address", "free", "is_locked", "slots", "view")
+    __slots__ = (
+        "_map",
+        "_nr_touched",
+        "_nr_trimmed",
+        "address",
+        "free",
+        "is_locked",
+        "nr_free",
+        "slots",
+        "view",
+    )
 
     def __init__(self, nr_pages: int) -> None:
         length = nr_pages * SLOT_BYTES
@@ -59,29 +83,33 @@ class Slab:
         self.is_locked = memory.lock_on_fault(self.address, length)
         self.view = memoryview(self._map)
         self.slots = table("I", nr_pages)
-        self.free: list[int] = []
+        self.free = table("I", nr_pages)
+        self.nr_free: memoryview[int] = memoryview(bytearray(8)).cast("Q")
         self._nr_touched = 0
         self._nr_trimmed = 0
 
     @property
     def nr_used(self) -> int:
         """Slots that hold something."""
-        return self._nr_touched - len(self.free)
+        return self._nr_touched - self.nr_free[0]
 
     def take(self, pages: Sequence[int]) -> list[memoryview]:
         """Give pages a slot each and return the slots' bytes."""
-        free, slots, view = self.free, self.slots, self.view
-        records = []
-        for page in pages:
-            if free:
-                slot = free.pop()
-            else:
-                slot = self._nr_touched
-                self._nr_touched += 1
+        slots, view, nr, nr_free = self.slots, self.view, len(pages), self.nr_free[0]
+        self.nr_free[0] = nr_kept = max(nr_free - nr, 0)
+        given = self.free[nr_kept:nr_free].tolist()
+        given.reverse()  # as if popped one by one
+        if len(given) < nr:
+            first, self._nr_touched = self._nr_touched, self._nr_touched + nr - len(given)
+            given.extend(range(first, self._nr_touched))
+        for page, slot in zip(pages, given, strict=True):
             slots[page] = slot
-            offset = slot * SLOT_BYTES
-            records.append(view[offset : offset + SLOT_BYTES])
-        return records
+        return [view[offset : offset + SLOT_BYTES] for offset in map(SLOT_BYTES.__mul__, given)]
+
+    def drop(self, page: int) -> None:
+        """Give up the slot a page has."""
+        self.free[self.nr_free[0]] = self.slots[page]
+        self.nr_free[0] += 1
 
     def record(self, page: int) -> memoryview:
         """Return the bytes of the slot a page has (writable: tests forge them)."""
@@ -90,17 +118,19 @@ class Slab:
 
     def trim(self) -> bool:
         """Give memory of free slots back to the system, if it is worth it; True if something was done."""
-        if len(self.free) < self._nr_trimmed + _TRIM_SLOTS:
-            self._nr_trimmed = min(self._nr_trimmed, len(self.free))
+        nr_free = self.nr_free[0]
+        if nr_free < self._nr_trimmed + _TRIM_SLOTS:
+            self._nr_trimmed = min(self._nr_trimmed, nr_free)
             return False
-        free = self.free
         # Lowest last: it is popped first, so that use moves down and the top becomes free.
-        free.sort(reverse=True)
+        free = sorted(self.free[:nr_free].tolist(), reverse=True)
         top = 0
         while top < len(free) and free[top] == self._nr_touched - 1:
             top += 1
             self._nr_touched -= 1
         del free[:top]
+        self.free[: len(free)] = array("I", free)
+        self.nr_free[0] = len(free)
         self._release(self._nr_touched, len(self.view) // SLOT_BYTES)
         for first, count in runs_of(free[::-1]):
             self._release(first, first + count)

@@ -4,12 +4,14 @@ import mmap
 from collections.abc import Sequence
 from typing import Literal
 
-_SIZES = {"I": 4, "Q": 8}
+_SIZES = {"B": 1, "I": 4, "Q": 8}
 
 
-def table(typecode: Literal["I", "Q"], nr_rows: int) -> "memoryview[int]":
-    """Return ``nr_rows`` zeros of ``struct`` type ``I`` (u32) or ``Q`` (u64); memory comes on demand."""
+def table(typecode: Literal["B", "I", "Q"], nr_rows: int) -> "memoryview[int]":
+    """Return ``nr_rows`` zeros of ``struct`` type B (u8), I (u32) or Q (u64); memory comes on demand."""
     region = mmap.mmap(-1, nr_rows * _SIZES[typecode], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        region.madvise(mmap.MADV_NOHUGEPAGE)  # or 2 MiB may come with the first number
     return memoryview(region).cast(typecode)
 
 

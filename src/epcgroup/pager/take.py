@@ -1,50 +1,35 @@
-"""Runs of neighbouring pages, and one buffer to take them into: shared by reclaim and ager."""
+"""Taking pages of an enclave into one buffer: shared by reclaim and ager."""
 
-import ctypes
-import mmap
 from collections.abc import Iterator, Sequence
 
-from epcgroup.abi import memory
+from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import Evictor
-from epcgroup.pager.table import runs_of
-from epcgroup.units import PAGE_SHIFT
-
-
-class Buffer:
-    """Page-aligned memory of the pager for plain pages; locked where allowed, never in a core dump."""
-
-    def __init__(self, nr_pages: int) -> None:
-        self._map = mmap.mmap(-1, nr_pages << PAGE_SHIFT)
-        self._map.madvise(mmap.MADV_DONTDUMP)
-        first = ctypes.c_char.from_buffer(self._map)
-        self.address = ctypes.addressof(first)
-        del first
-        memory.lock(self.address, nr_pages << PAGE_SHIFT)
-        self.view = memoryview(self._map)
-        #: One view a page, made once: the hot path makes none.
-        self.pages = [self.view[i << PAGE_SHIFT : (i + 1) << PAGE_SHIFT] for i in range(nr_pages)]
+from epcgroup.pager.pages import Pages
 
 
 class Taker:
-    """An evictor and the buffer it takes into; ``pages[i]`` is the i-th page taken last."""
+    """An evictor and the buffer it takes into; ``pages[i]`` is the i-th of the ``chosen`` pages."""
 
     def __init__(self, evictor: Evictor) -> None:
         self.evictor = evictor
         self.max_pages = evictor.max_pages
+        self.chosen = Pages()
         self._buffer = Buffer(evictor.max_pages)
         self.pages = self._buffer.pages
-        self._lengths = [self._buffer.view[: count << PAGE_SHIFT] for count in range(self.max_pages + 1)]
-        self._runs: list[tuple[int, int]] = []
 
     def take(self, enclave: Enclave, pages: Sequence[int]) -> None:
-        """Take pages (ascending, at most ``max_pages``) out of their file; raises as ``Evictor.take``."""
-        self._runs = runs_of(pages)
-        self.evictor.take(enclave, self._runs, self._lengths[len(pages)])
+        """Choose pages (ascending, at most ``max_pages``) and take them."""
+        self.chosen.fill(pages)
+        self.take_chosen(enclave)
+
+    def take_chosen(self, enclave: Enclave) -> None:
+        """Take the chosen pages out of their file; raises as ``Evictor.take``."""
+        self.evictor.take(enclave, self.chosen, self._buffer)
 
     def settle(self, enclave: Enclave) -> None:
         """The state of the pages taken last is right again."""
-        self.evictor.settle(enclave, self._runs)
+        self.evictor.settle(enclave, self.chosen)
 
 
 def by_enclave(rows: Sequence[tuple[int, int]], longest: int) -> Iterator[tuple[int, list[int]]]:

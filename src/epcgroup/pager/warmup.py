@@ -11,6 +11,12 @@ from numba.core import event
 
 from epcgroup.engine.epc import Epc
 from epcgroup.engine.outcome import Outcome
+from epcgroup.pager import runs
+from epcgroup.pager.desk import Desk
+from epcgroup.pager.enclave import ROW_GROUP, ROW_NUMBER
+from epcgroup.pager.pages import Pages
+from epcgroup.pager.seal import RECORD_BYTES, Seal
+from epcgroup.units import PAGE_SIZE
 
 _NR_EPC_PAGES = 96
 _NR_ENCLAVE_PAGES = 640
@@ -35,9 +41,9 @@ class Compilations(event.Listener):
         """A compilation has ended."""
 
 
-def _fault(epc: Epc, enclave: int, page: int, group: int) -> None:
+def _fault(epc: Epc, desk: Desk, page: int) -> None:
     for _ in range(8):
-        outcome = epc.fault(enclave, page, group)
+        outcome = desk.ask(0, page)
         if outcome is Outcome.EVICT:
             epc.finish(np.zeros(len(epc.batch), np.uint8))
         elif outcome is Outcome.BUSY:
@@ -56,6 +62,24 @@ def _work(epc: Epc, outcome: int) -> None:
         epc.finish(outcomes)
 
 
+def _desk(epc: Epc, enclave: int, group: int) -> Desk:
+    """A desk on which the enclave is served as descriptor 0."""
+    desk = Desk(epc, 1)
+    row = desk.row_of(0)
+    row[ROW_NUMBER], row[ROW_GROUP] = enclave, group
+    return desk
+
+
+def _evict(desk: Desk) -> None:
+    """The steps of eviction on no page, the sealing of one."""
+    pages = Pages()
+    runs.plain_batch(desk.engine, desk.states, pages.array)
+    runs.refer(-1, -1, pages.array, 0)
+    runs.punch(-1, pages.array, 0)
+    runs.drain(-1, 0, 0, pages.array)
+    Seal(1, 1).seal_into(0, memoryview(bytearray(PAGE_SIZE)), memoryview(bytearray(RECORD_BYTES)))
+
+
 def warm(series: str) -> None:
     """Run every operation the pager uses on a small engine of the same types as the real one."""
     nr_enclave_pages = 4 * _NR_ENCLAVE_PAGES
@@ -68,9 +92,11 @@ def warm(series: str) -> None:
         epc.write("/warm", "misc.max", f"sgx_epc {_LIMIT_PAGES * 4096}")
     _, enclave = epc.enclave_create(group, _NR_ENCLAVE_PAGES)
     epc.enclave_init(enclave)
+    desk = _desk(epc, enclave, group)
+    _evict(desk)
     for page in range(2 * _NR_EPC_PAGES):
-        _fault(epc, enclave, page, group)
-    _fault(epc, enclave, 0, group)
+        _fault(epc, desk, page)
+    _fault(epc, desk, 0)
     _work(epc, 2)
     epc.oldest(group, 8)
     resident = int(epc.residents(enclave)[0])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epcgroup.pager.attribution import Attribution
-from epcgroup.pager.statistics import Histogram, Statistics
+from epcgroup.pager.attribution import MAX_LOG, Attribution
+from epcgroup.pager.statistics import NR_FINE, Histogram, Statistics
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=200), st.floats(0.1, 100))
@@ -29,6 +29,16 @@ def test_statistics_are_numbers_and_names() -> None:
     report = statistics.to_dict()
     assert report["poisoned"] == {"seal": 1}
     assert report["nr_duplicates"] == 0
+
+
+def test_histogram_counts_where_it_is_told_to() -> None:
+    fine = memoryview(bytearray(8 * NR_FINE)).cast("q")
+    histogram = Histogram(fine)
+    histogram.add(100)
+    fine[2] += 2
+    histogram.add(1_000_000)
+    assert histogram.total == 4
+    assert histogram.percentile(50) == 191
 
 
 PATHS = {1: "/", 2: "/a", 3: "/b", 4: "/c"}
@@ -69,6 +79,25 @@ def test_only_the_last_refill_is_remembered(attribution: Attribution) -> None:
         attribution.note_charge(3)
     attribution.note_written({4: 96}, cause=0)
     assert attribution.of_victim(4, PATHS.__getitem__) == {"/b": 96}
+
+
+def test_charge_taken_back_is_no_debt(attribution: Attribution) -> None:
+    attribution.note_charge(3)
+    attribution.note_charge(2)
+    attribution.take_back_charge()
+    attribution.note_written({4: 2}, cause=0)
+    assert attribution.of_victim(4, PATHS.__getitem__) == {"/b": 1, "ksgxd": 1}
+
+
+def test_charges_may_be_noted_by_others_in_the_log() -> None:
+    log = memoryview(bytearray(8 * (1 + MAX_LOG))).cast("q")
+    attribution = Attribution(log)
+    for group in (2,) * MAX_LOG + (3,) * 3:  # longer than the ring
+        log[1 + log[0] % MAX_LOG] = group
+        log[0] += 1
+    attribution.note_written({4: 96}, cause=0)
+    attribution.note_written({4: 1}, cause=0)
+    assert attribution.of_victim(4, PATHS.__getitem__) == {"/a": 93, "/b": 3, "ksgxd": 1}
 
 
 def test_removed_group_keeps_its_name_as_a_cause(attribution: Attribution) -> None:

@@ -1,5 +1,6 @@
 """Backing files, self-test, taking of runs, log, loop: the parts, on the running kernel."""
 
+import errno
 import os
 import select
 import signal
@@ -7,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from epcgroup.abi import memory
 from epcgroup.abi import userfaultfd as uffd
 from epcgroup.abi.peer import Peer
 from epcgroup.errors import NotSupportedError, PlatformError
 from epcgroup.pager import backing as backings
-from epcgroup.pager import selftest
+from epcgroup.pager import runs, selftest
 from epcgroup.pager.backing import Backing, MemfdBacking, open_backing
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import PagesLostError, SpliceEvictor
 from epcgroup.pager.listener import remove_stale
 from epcgroup.pager.log import Log
-from epcgroup.pager.loop import SPIN_NS, Loop, Urgency, spin_ns_for
+from epcgroup.pager.loop import SPIN_NS, Events, Loop, Urgency, spin_ns_for
 from epcgroup.pager.seal import Seal
 from epcgroup.pager.state_file import StateFile, default_path
 from epcgroup.pager.store import Slab
@@ -43,7 +45,8 @@ def backing(request: pytest.FixtureRequest) -> Iterator[Backing]:
 @pytest.fixture
 def enclave(backing: Backing) -> Iterator[Enclave]:
     fd = backing.create(64)
-    enclave = Enclave(1, 1, Peer(1, 0, 0), 64, fd, Seal(1, 64), Slab(64), -1, lambda _: None)
+    state = memoryview(bytearray(64))
+    enclave = Enclave(1, 1, Peer(1, 0, 0), 64, fd, Seal(1, 64), Slab(64), state, -1, lambda _: None)
     for page in range(64):
         os.pwrite(fd, bytes([page]) * PAGE, page * PAGE)
     yield enclave
@@ -86,10 +89,11 @@ def test_both_methods_pass_the_selftest_here(backing: Backing) -> None:
 
 
 def test_a_pipe_that_copies_is_found_out(backing: Backing, monkeypatch: pytest.MonkeyPatch) -> None:
-    def copying(src: int, dst: int, count: int, offset_src: int) -> int:
-        return os.write(dst, os.pread(src, count, offset_src))
+    def copying(src: int, dst: int, pages: NDArray[np.int64], nr: int) -> int:
+        os.write(dst, os.pread(src, nr * PAGE, int(pages[0]) * PAGE))
+        return 0
 
-    monkeypatch.setattr(os, "splice", copying)
+    monkeypatch.setattr(runs, "refer", copying)
     verdict = selftest.splice_is_reference(backing)
     assert not verdict.ok
     assert "copy" in verdict.detail
@@ -121,11 +125,7 @@ def test_pages_lost_between_punch_and_read_are_told(
     enclave: Enclave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taker = Taker(SpliceEvictor())
-
-    def broken(*_: object) -> int:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(os, "readv", broken)
+    monkeypatch.setattr(runs, "drain", lambda *_: -errno.EIO)
     with pytest.raises(PagesLostError, match="Input/output"):
         taker.take(enclave, [3, 4])
     monkeypatch.undo()
@@ -133,20 +133,14 @@ def test_pages_lost_between_punch_and_read_are_told(
     assert bytes(taker.pages[0]) == bytes([8]) * PAGE
 
 
-@pytest.mark.parametrize(("nr_punched", "error"), [(0, OSError), (1, PagesLostError)])
+@pytest.mark.parametrize(
+    ("answer", "error"), [(runs.UNTOUCHED - errno.ENOSPC, OSError), (-errno.ENOSPC, PagesLostError)]
+)
 def test_hole_that_cannot_be_punched(
-    enclave: Enclave, monkeypatch: pytest.MonkeyPatch, nr_punched: int, error: type[Exception]
+    enclave: Enclave, monkeypatch: pytest.MonkeyPatch, answer: int, error: type[Exception]
 ) -> None:
     taker = Taker(SpliceEvictor())
-    punch, left = memory.punch_hole, [nr_punched]
-
-    def failing(fd: int, offset: int, length: int) -> None:
-        if not left[0]:
-            raise OSError(28, "No space left on device")
-        left[0] -= 1
-        punch(fd, offset, length)
-
-    monkeypatch.setattr(memory, "punch_hole", failing)
+    monkeypatch.setattr(runs, "punch", lambda *_: answer)
     with pytest.raises(error, match="No space"):
         taker.take(enclave, [3, 9])
     monkeypatch.undo()
@@ -246,6 +240,27 @@ def test_events_never_starve_background_work(urgency: Urgency, expected: int) ->
     assert rounds == expected
     os.close(reader)
     os.close(writer)
+    loop.close()
+
+
+def test_poll_that_serves_itself_is_told_how_long_and_how_often() -> None:
+    loop = Loop(0)
+    asked: list[tuple[int, int]] = []
+    answers = iter([(3, ()), (60, ()), (1, ()), (1, ()), (0, ())])
+    urgencies = iter([0, 1, 1, 1, 2, 2, 0, 0])
+    busy: list[bool] = []
+
+    def poll(timeout_ms: int, most: int) -> tuple[int, Events]:
+        asked.append((timeout_ms, most))
+        answer = next(answers)
+        if not answer[0]:
+            loop.stop()
+        return answer
+
+    loop.run(lambda: next(urgencies), busy.append, poll)
+    # Asleep; then with work that waits until 64 rounds were busy; then with work to be done in every round.
+    assert asked == [(-1, 64), (0, 61), (0, 1), (0, 1), (-1, 64)]
+    assert busy == [True, True]
     loop.close()
 
 

@@ -99,7 +99,7 @@ def _sealed(seal: Seal) -> memoryview:
 def test_old_library_without_into_gives_the_same_bytes(seal: Seal) -> None:
     modern, plain = record(), page_of(0)
     seal.seal_into(2, page_of(4), modern)
-    seal._decrypt_into = seal._decrypt_and_copy
+    seal.decrypt_into = seal._decrypt_and_copy
     seal._encrypt_into = seal._encrypt_and_copy
     seal.open_into(2, modern, plain)
     assert plain == page_of(4)

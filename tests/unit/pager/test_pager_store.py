@@ -15,10 +15,6 @@ def slab() -> Slab:
     return Slab(NR_PAGES)
 
 
-def drop(slab: Slab, page: int) -> None:
-    slab.free.append(slab.slots[page])
-
-
 def content(page: int) -> bytes:
     return page.to_bytes(4, "little") * (SLOT_BYTES // 4)
 
@@ -44,7 +40,7 @@ def test_random_use_keeps_every_page_apart(slab: Slab) -> None:
         page = generator.randrange(NR_PAGES)
         if page in held:
             assert bytes(slab.record(page)) == content(page)
-            drop(slab, page)
+            slab.drop(page)
             held.remove(page)
         else:
             (record,) = slab.take([page])
@@ -64,7 +60,7 @@ def test_memory_follows_use(slab: Slab) -> None:
     assert full >= NR_PAGES * 4
     for page in range(NR_PAGES):
         if not 1000 <= page < 1100:
-            drop(slab, page)
+            slab.drop(page)
     assert slab.trim()
     assert resident_kib(slab) <= 100 * 4 + 100
     assert all(bytes(slab.record(page)) == content(page) for page in range(1000, 1100))
@@ -73,7 +69,7 @@ def test_memory_follows_use(slab: Slab) -> None:
 def test_slots_are_used_again_lowest_first(slab: Slab) -> None:
     slab.take(range(600))
     for page in range(600):
-        drop(slab, page)
+        slab.drop(page)
     slab.trim()
     slab.take([9])
     assert slab.slots[9] == 0
@@ -82,10 +78,10 @@ def test_slots_are_used_again_lowest_first(slab: Slab) -> None:
 def test_trim_waits_until_it_pays(slab: Slab) -> None:
     slab.take(range(1000))
     for page in range(200):
-        drop(slab, page)
+        slab.drop(page)
     assert not slab.trim()
     for page in range(200, 300):
-        drop(slab, page)
+        slab.drop(page)
     assert slab.trim()
     assert not slab.trim()
 
@@ -102,3 +98,24 @@ def test_budget_counts_whole_slots() -> None:
     assert budget.nr_free == budget.nr_slots == 10
     budget.nr_free -= 3
     assert budget.stored_bytes == 3 * SLOT_BYTES
+
+
+def test_budget_shares_its_word() -> None:
+    word = memoryview(bytearray(8)).cast("q")
+    budget = Budget(3 * SLOT_BYTES, word)
+    word[0] -= 1
+    assert budget.nr_free == 2
+
+
+def test_slots_given_at_once_are_those_given_one_by_one() -> None:
+    together, apart = Slab(64), Slab(64)
+    for slab in (together, apart):
+        slab.take(range(10))
+        for page in (3, 1, 7):
+            slab.drop(page)
+    together.take([20, 21, 22, 23])
+    for page in (20, 21, 22, 23):
+        apart.take([page])
+    assert [together.slots[page] for page in range(20, 24)] == [7, 1, 3, 10]
+    assert together.slots.tolist() == apart.slots.tolist()
+    assert together.nr_used == apart.nr_used == 11
