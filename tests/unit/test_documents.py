@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-ROOMS = "abi|cgroupfs|cli|client|conformance|engine|node|observe|pager|workloads"
+ROOMS = "abi|cgroupfs|cli|client|conformance|engine|node|observe|pager|plan|sim|workloads"
 
 
 def is_there(name: str) -> bool:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,6 +20,7 @@ from epcgroup.cli.options import (
     out_option,
     results_folder,
 )
+from epcgroup.cli.simoptions import comparing_options, epc_bytes
 from epcgroup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ roomy          EPC for all of them: what each pod does when nothing is short
 not enforced   the node's EPC, shared as kernels do today
 enforced       the node's EPC, every pod held to its claim
 
+With --simulate no program runs: the same three in virtual time, or, when lists are given (--series, --policy,
+--epc, --limits, --reps), every combination of them with confidence intervals over the repetitions.
+
 The folder given by --out gets report.html, result.json, logs and reports.
 """
 
@@ -50,37 +54,55 @@ The folder given by --out gets report.html, result.json, logs and reports.
     "--roomy-epc", default=None, metavar="SIZE", help="EPC of the roomy run (default: 16 x the node's)."
 )
 @click.option("--check", is_flag=True, help="Exit with 1 unless the verdict is isolated.")
+@comparing_options
 def compare(
     file: Path, duration: str, as_json: bool, out: Path | None, ager: str | None, roomy_epc: str | None,
-    check: bool,
+    check: bool, simulate: bool, **texts: Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run the pods of a manifest three times and judge what enforcing their claims is worth."""
+    roomy_bytes = None if roomy_epc is None else epc_bytes("--roomy-epc", roomy_epc)
+    if simulate:
+        from epcgroup.cli.simcompare import SimComparing
+
+        if ager is not None:
+            raise UsageError("--ager is of the pager: with --simulate choose a --policy")
+        comparing = SimComparing(load(file), duration_ns(duration), roomy_bytes, texts)
+        return comparing.run(out, as_json=as_json, check=check)
+    _refuse_simulated(texts)
+    return _live(file, duration_ns(duration), as_json, out, ager, roomy_bytes, check=check)
+
+
+def _refuse_simulated(texts: dict[str, Any]) -> None:
+    """Options of the simulator do nothing in a live run, so they are an error there."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for option in context.command.params:
+        if option.name in texts and context.get_parameter_source(option.name) is given:
+            raise UsageError(f"{option.opts[0]} goes with --simulate")
+
+
+def _live(
+    file: Path, length_ns: int, as_json: bool, out: Path | None, ager: str | None, roomy_bytes: int | None,
+    *, check: bool,
+) -> int:  # fmt: skip
     from epcgroup.node.compare import cases
     from epcgroup.node.compare import compare as run_all
+    from epcgroup.node.host import machine
+    from epcgroup.node.manifest import check_commands
 
     manifest = load(file)
-    chosen = cases(manifest, ager, None if roomy_epc is None else _roomy_bytes(roomy_epc))
-    length_ns = duration_ns(duration)
+    check_commands(manifest)
     with StopSignals() as stop, results_folder(out, "compare") as folder:
         views = _Views(manifest, stop)
         try:
-            comparison = run_all(manifest, chosen, folder, length_ns, views.watcher)
+            chosen = cases(manifest, roomy_bytes)
+            comparison = run_all(manifest, chosen, folder, length_ns, views.watcher, ager)
         finally:
             views.close()
         if comparison is None:
             print("epcg: interrupted before all three runs were made: no verdict", file=sys.stderr)
             raise click.exceptions.Exit(int(Exit.INTERRUPTED))
-        return _conclude(manifest, comparison, folder, as_json=as_json, check=check)
-
-
-def _roomy_bytes(text: str) -> int:
-    from epcgroup.abi.protocol import LEAST_EPC_BYTES
-    from epcgroup.units import format_size, parse_size
-
-    size = parse_size(text)
-    if size < LEAST_EPC_BYTES:
-        raise UsageError(f"--roomy-epc must be at least {format_size(LEAST_EPC_BYTES)}")
-    return size
+        return conclude(manifest, comparison, folder, as_json=as_json, check=check, facts=machine())
 
 
 class _Views:
@@ -106,31 +128,40 @@ class _Views:
         self._close = lambda: None
 
 
-def _conclude(
-    manifest: "Manifest", comparison: "Comparison", folder: Path, *, as_json: bool, check: bool
-) -> int:
+def conclude(
+    manifest: "Manifest", comparison: "Comparison", folder: Path, *, as_json: bool, check: bool,
+    facts: dict[str, str], command: str = "epcg compare",
+) -> int:  # fmt: skip
+    """Write the results of a comparison, print them, and return the exit code.
+
+    Args:
+        manifest: what was run.
+        comparison: of its runs.
+        folder: where the results go.
+        as_json: print a document instead of tables.
+        check: whether only the verdict ``isolated`` is success.
+        facts: name → value, about where or how it was made; in JSON they are the machine's.
+        command: how it was called.
+    """
     from epcgroup.node.compare import to_json
-    from epcgroup.node.failures import explain
-    from epcgroup.node.host import machine
+    from epcgroup.observe.page import page
     from epcgroup.observe.verdict import ISOLATED
 
-    facts = machine()
     result = to_json(manifest, comparison, facts)
-    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    report = _write_report(_story(manifest, comparison, facts), folder)
+    story = _story(manifest, comparison, facts, f"{command} {manifest.file}")
+    report = keep(folder, result, lambda: page(story))
     if as_json:
         print(json.dumps({**result, "report": report}))
     else:
         _print(comparison, report)
-    for story in comparison.runs:
-        for line in explain(comparison.results[story.name]):
-            print(f"{story.title}: {line}", file=sys.stderr)
+    for line in comparison.explanations:
+        print(line, file=sys.stderr)
     if comparison.nr_failed:
         return int(Exit.POD_FAILED)
     return int(Exit.FINDINGS if check and comparison.verdict.verdict != ISOLATED else Exit.OK)
 
 
-def _story(manifest: "Manifest", comparison: "Comparison", facts: dict[str, str]) -> "Story":
+def _story(manifest: "Manifest", comparison: "Comparison", facts: dict[str, str], command: str) -> "Story":
     from epcgroup.observe.story import Story
 
     return Story(
@@ -140,18 +171,21 @@ def _story(manifest: "Manifest", comparison: "Comparison", facts: dict[str, str]
         runs=comparison.runs,
         verdict=comparison.verdict,
         machine=facts,
-        command=f"epcg compare {manifest.file}",
+        command=command,
         made=time.strftime("%Y-%m-%d %H:%M %Z"),
     )
 
 
-def _write_report(story: "Story", folder: Path) -> str | None:
-    """Write ``report.html`` and return its path; where plots cannot be drawn say so and return None."""
-    from epcgroup.errors import NotSupportedError
-    from epcgroup.observe.page import page
+def keep(folder: Path, result: dict[str, Any], page: Callable[[], str], indent: int | None = 1) -> str | None:
+    """Write ``result.json`` and ``report.html`` and return the path of the latter.
 
+    Where plots cannot be drawn say so and return None.
+    """
+    from epcgroup.errors import NotSupportedError
+
+    (folder / "result.json").write_text(json.dumps(result, indent=indent) + "\n", encoding="utf-8")
     try:
-        text = page(story)
+        text = page()
     except NotSupportedError as error:
         print(f"epcg: no report.html: {error}", file=sys.stderr)
         return None

@@ -159,8 +159,8 @@ def final_table(result: RunResult) -> None:
     console.print(pod_table(whole_figures(result), title, TABLE if console.width >= WIDE else NARROW_TABLE))
 
 
-def output() -> "Console":
+def output(file_width: int = _FILE_WIDTH) -> "Console":
     """Return standard output as a console; wide enough for every table where it is no terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    return Console(width=None if sys.stdout.isatty() else file_width)

@@ -19,6 +19,7 @@ from epcgroup.errors import (
     ManifestError,
     NotSupportedError,
     PeerRefusedError,
+    TraceFormatError,
     UsageError,
 )
 
@@ -27,6 +28,11 @@ _COMMANDS: Final = {
     "run": "epcgroup.cli.run",
     "compare": "epcgroup.cli.compare",
     "doctor": "epcgroup.cli.doctor",
+    "sim": "epcgroup.cli.sim",
+    "sweep": "epcgroup.cli.sweep",
+    "fleet": "epcgroup.cli.fleet",
+    "trace": "epcgroup.cli.trace",
+    "costs": "epcgroup.cli.costs",
     "conformance": "epcgroup.cli.conformance",
 }
 _NEXT: Final = "see: epcg --help"
@@ -49,6 +55,7 @@ _HELP: Final = """Hold pods to their SGX EPC claims, on a software EPC.
 epcg doctor                                 what this machine can do
 epcg compare examples/noisy-neighbour.yaml  the same pods with and without limits
 epcg run pods.yaml --duration 30s           run pods, watch them live
+epcg sim pods.yaml --duration 1h            the same pods in virtual time
 """
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -60,7 +67,7 @@ def epcg() -> None:
 
 
 def _code_of(error: EpcError) -> Exit:
-    if isinstance(error, ManifestError):
+    if isinstance(error, ManifestError | TraceFormatError):
         return Exit.DATA
     if isinstance(error, UsageError):
         return Exit.USAGE
@@ -77,7 +84,9 @@ def _os_code(error: OSError) -> Exit:
     return Exit.NO_PERMISSION if isinstance(error, PermissionError) else Exit.IO_ERROR
 
 
-def _hint(code: Exit) -> str:
+def _hint(code: Exit, error: EpcError | None = None) -> str:
+    if isinstance(error, TraceFormatError):
+        return "what a trace is: docs/traces.md"
     return {
         Exit.DATA: "an example that runs: examples/noisy-neighbour.yaml",
         Exit.USAGE: _NEXT,
@@ -86,8 +95,8 @@ def _hint(code: Exit) -> str:
     }.get(code, "")
 
 
-def _say(message: str, code: Exit) -> int:
-    hint = _hint(code)
+def _say(message: str, code: Exit, error: EpcError | None = None) -> int:
+    hint = _hint(code, error)
     print(f"epcg: {message}" + (f"  ({hint})" if hint else ""), file=sys.stderr)
     return int(code)
 
@@ -108,7 +117,9 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         print("epcg: interrupted", file=sys.stderr)
         return int(Exit.INTERRUPTED)
     except EpcError as error:
-        return _say(str(error), _code_of(error))
+        return _say(str(error), _code_of(error), error)
+    except MemoryError as error:
+        return _say(f"this machine has not enough memory for that: {error}", Exit.OS_ERROR)
     except BrokenPipeError:
         # The reader of our output has gone (``epcg ... | head``): not worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -108,10 +108,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def results_folder(out: Path | None, verb: str) -> Iterator[Path]:
+def results_folder(out: Path | None, verb: str, *, has_logs: bool = True) -> Iterator[Path]:
     """Give the folder for results: the one asked for, made with its parents, or a temporary one.
 
-    An interrupt takes the temporary one away; an error of the run leaves it, for the logs in it.
+    An interrupt takes the temporary one away; an error of the run leaves it, for the logs in it, if any.
     """
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,9 @@ def results_folder(out: Path | None, verb: str) -> Iterator[Path]:
     try:
         yield folder
     except EpcError:
+        if not has_logs:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         print(f"epcg: the logs of this run are in {folder}", file=sys.stderr)
         raise
     except BaseException:

@@ -49,10 +49,12 @@ def run(
 
     FILE holds one Node and any number of Pods; - is standard input. Ctrl-C ends the run cleanly.
     """
+    from epcgroup.node.manifest import check_commands
     from epcgroup.node.pagerprocess import PagerOptions
     from epcgroup.node.runner import NodeRun, RunOptions
 
     manifest = load(file)
+    check_commands(manifest)
     length_ns = None if duration is None else duration_ns(duration)
     with StopSignals() as stop, results_folder(out, "run") as folder:
         options = RunOptions(

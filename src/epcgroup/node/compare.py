@@ -1,17 +1,20 @@
 """The same pods three times: roomy, not enforced, enforced; then the verdict.
 
-What must not live here: one run (``runner.py``), the rules of the verdict (``observe/verdict.py``), the page.
+What must not live here: one run (``runner.py``, ``simulate.py``), the rules of the verdict
+(``observe/verdict.py``), the page.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from epcgroup.node.failures import explain
 from epcgroup.node.objects import Manifest
 from epcgroup.node.pagerprocess import PagerOptions
 from epcgroup.node.runner import NodeRun, RunOptions, RunResult, Watcher
 from epcgroup.observe.figures import NS, PodFigures, Window, evicted_by, figures, samples_in
+from epcgroup.observe.sample import Recording
 from epcgroup.observe.story import RunStory
 from epcgroup.observe.verdict import Runs, Verdict, judge
 
@@ -23,21 +26,21 @@ ROOMY_FACTOR: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One of the three runs: its name, its title and how its pager runs."""
+    """One of the three runs: its name, its title, the EPC and the behaviour it has."""
 
     name: str
     title: str
-    pager: PagerOptions
+    epc_bytes: int
+    series: str
 
 
-def cases(manifest: Manifest, ager: str | None = None, roomy_bytes: int | None = None) -> tuple[Case, ...]:
+def cases(manifest: Manifest, roomy_bytes: int | None = None) -> tuple[Case, ...]:
     """Return the three runs of a comparison, in order."""
     node = manifest.node.capacity_bytes
-    roomy = roomy_bytes or node * ROOMY_FACTOR
     return (
-        Case("roomy", "roomy", PagerOptions(roomy, "mainline", ager)),
-        Case("not-enforced", "not enforced", PagerOptions(node, "mainline", ager)),
-        Case("enforced", "enforced", PagerOptions(node, "fair", ager)),
+        Case("roomy", "roomy", roomy_bytes or node * ROOMY_FACTOR, "mainline"),
+        Case("not-enforced", "not enforced", node, "mainline"),
+        Case("enforced", "enforced", node, "fair"),
     )
 
 
@@ -48,25 +51,21 @@ class Comparison:
     Attributes:
         runs: what the report tells of each.
         verdict: over all three.
-        results: name of each run → what it left behind.
+        nr_failed: pods that failed, in all runs together.
+        explanations: lines for people about what did not go well.
     """
 
     runs: tuple[RunStory, ...]
     verdict: Verdict
-    results: dict[str, RunResult]
-
-    @property
-    def nr_failed(self) -> int:
-        """Pods that failed, in all runs together."""
-        return sum(len(result.failed) for result in self.results.values())
+    nr_failed: int
+    explanations: tuple[str, ...] = ()
 
 
-def counted_window(manifest: Manifest, result: RunResult) -> Window:
+def counted_window(manifest: Manifest, start_ns: int, end_ns: int) -> Window:
     """Return what is counted of a run: from the end of the warm-up until the pods were told to end."""
-    start_ns = result.recording.start_ns
-    duration_ns = result.end_ns - start_ns
+    duration_ns = end_ns - start_ns
     last_ns = max((pod.start_ns for pod in manifest.pods if pod.start_ns < duration_ns), default=0)
-    return Window(start_ns + last_ns + round((duration_ns - last_ns) * _WARM_UP), result.end_ns)
+    return Window(start_ns + last_ns + round((duration_ns - last_ns) * _WARM_UP), end_ns)
 
 
 def compare(
@@ -75,6 +74,7 @@ def compare(
     folder: Path,
     duration_ns: int,
     watcher_of: Callable[[Case], Watcher],
+    ager: str | None = None,
 ) -> Comparison | None:
     """Run a manifest once for each case and judge.
 
@@ -84,6 +84,7 @@ def compare(
         folder: gets one folder a run.
         duration_ns: of each run.
         watcher_of: who watches each run.
+        ager: how the pager tells young pages; None: its default.
 
     Returns:
         The comparison, or None if somebody stopped it.
@@ -93,45 +94,79 @@ def compare(
         PagerDiedError: a pager died.
     """
     stories: list[RunStory] = []
-    results: dict[str, RunResult] = {}
+    lines: list[str] = []
+    nr_failed = 0
     for case in chosen:
-        options = RunOptions(case.pager, folder / case.name, duration_ns)
-        result = NodeRun(manifest, options).run(watcher_of(case))
+        pager = PagerOptions(case.epc_bytes, case.series, ager)
+        result = NodeRun(manifest, RunOptions(pager, folder / case.name, duration_ns)).run(watcher_of(case))
         if result.interrupted:
             return None
-        stories.append(_story(manifest, case, result))
-        results[case.name] = result
-    return Comparison(tuple(stories), _judge(stories, results), results)
+        stories.append(_live_story(manifest, case, result))
+        lines += [f"{case.title}: {line}" for line in explain(result)]
+        nr_failed += len(result.failed)
+    return Comparison(tuple(stories), judge_runs(stories, nr_failed), nr_failed, tuple(lines))
 
 
-def _story(manifest: Manifest, case: Case, result: RunResult) -> RunStory:
-    recording = result.recording
-    window = counted_window(manifest, result)
-    started = {run.pod.name for run in result.pods if run.started}
+def _live_story(manifest: Manifest, case: Case, result: RunResult) -> RunStory:
+    window = counted_window(manifest, result.recording.start_ns, result.end_ns)
+    return make_story(
+        case,
+        result.recording,
+        window,
+        started={run.pod.name for run in result.pods if run.started},
+        pods=[run.to_json() for run in result.pods],
+        machine=result.pager,
+    )
+
+
+def make_story(
+    case: Case,
+    recording: Recording,
+    window: Window,
+    *,
+    started: set[str],
+    pods: Sequence[Mapping[str, object]],
+    machine: Mapping[str, object],
+    simulated: bool = False,
+) -> RunStory:
+    """Return one run as the report tells it.
+
+    Args:
+        case: which run.
+        recording: what was seen.
+        window: what is counted of it.
+        started: names of the pods that ran at all.
+        pods: how each ended, for JSON.
+        machine: what the pager or the simulator says of the run as a whole, for JSON.
+        simulated: whether it was the simulator.
+    """
     return RunStory(
         name=case.name,
         title=case.title,
-        series=case.pager.series,
-        epc_bytes=case.pager.epc_bytes,
+        series=case.series,
+        epc_bytes=case.epc_bytes,
         recording=recording,
         window=window,
         figures={t.pod: figures(recording, t, window) for t in recording.targets if t.pod in started},
         evicted_by=evicted_by(recording.targets, samples_in(recording.samples, window)),
-        pods=tuple(run.to_json() for run in result.pods),
-        pager=result.pager,
+        pods=tuple(pods),
+        pager={} if simulated else machine,
+        simulation=machine if simulated else None,
     )
 
 
-def _judge(stories: list[RunStory], results: dict[str, RunResult]) -> Verdict:
+def judge_runs(stories: Sequence[RunStory], nr_failed: int) -> Verdict:
+    """Return the verdict over the three runs of a comparison."""
     # A pod that did not start in one run (it found no room, or another failed before) cannot be compared.
     common = [pod for pod in stories[0].figures if all(pod in story.figures for story in stories)]
     by_run: list[dict[str, PodFigures]] = [{pod: s.figures[pod] for pod in common} for s in stories]
     roomy, unenforced, enforced = by_run
-    return judge(Runs(roomy, unenforced, enforced, sum(len(result.failed) for result in results.values())))
+    has_data = stories[0].simulation is None
+    return judge(Runs(roomy, unenforced, enforced, nr_failed, has_data))
 
 
 def to_json(manifest: Manifest, comparison: Comparison, machine: dict[str, str]) -> dict[str, Any]:
-    """Return a comparison for JSON."""
+    """Return a comparison for JSON; after a simulation nothing in it depends on the machine."""
     verdict = comparison.verdict
     return {
         "schema": "epcgroup/compare/1",
@@ -145,7 +180,7 @@ def to_json(manifest: Manifest, comparison: Comparison, machine: dict[str, str])
             for pod in verdict.pods
         ],
         "runs": [run_json(run) for run in comparison.runs],
-        "machine": machine,
+        **({} if comparison.runs[0].simulation is not None else {"machine": machine}),
     }
 
 
@@ -162,5 +197,5 @@ def run_json(run: RunStory) -> dict[str, Any]:
         "figures": [pod.to_json() for pod in run.figures.values()],
         "evicted_by": {pod: dict(row) for pod, row in run.evicted_by.items()},
         "pods": list(run.pods),
-        "pager": dict(run.pager),
+        **({"pager": dict(run.pager)} if run.simulation is None else {"simulation": dict(run.simulation)}),
     }

@@ -4,8 +4,10 @@ What must not live here: what a Kubernetes object means (``manifest.py``).
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import yaml
@@ -16,10 +18,11 @@ _NULL = "tag:yaml.org,2002:null"
 _STRING = "tag:yaml.org,2002:str"
 _INTEGER = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
+_TRUTH = "tag:yaml.org,2002:bool"
 _KINDS = {
     _INTEGER: "a number",
     _FLOAT: "a number",
-    "tag:yaml.org,2002:bool": "a truth value",
+    _TRUTH: "a truth value",
 }
 #: Longest value an error message repeats.
 _SHOWN = 60
@@ -44,17 +47,19 @@ class Field:
         document: what the document is, for people: ``document 2 (Pod kv)``.
         path: path inside the document, ``spec.containers[0].name``; empty for the whole document.
         node: the YAML node itself.
+        lines_before: lines of the file before the text the node was read from: 0 but for embedded YAML.
     """
 
     file: str
     document: str
     path: str
     node: yaml.Node
+    lines_before: int = 0
 
     @property
     def line(self) -> int:
         """Line of the value in its file, from 1."""
-        return int(self.node.start_mark.line) + 1
+        return self.lines_before + int(self.node.start_mark.line) + 1
 
     def titled(self, title: str) -> "Field":
         """Return the same field with a better name for its document."""
@@ -171,6 +176,43 @@ class Field:
         if not isinstance(self.node, yaml.ScalarNode) or self.node.tag not in (_STRING, _INTEGER, _FLOAT):
             raise self.error("expected a quantity")
         return str(self.node.value)
+
+    def embedded(self) -> "Field":
+        """Return the YAML that this text holds, as a field whose lines are those of the file.
+
+        Raises:
+            ManifestError: the text is not one YAML document.
+        """
+        text = self.text()
+        # The content of a block scalar begins on the line after its mark.
+        first = self.line - 1 + (getattr(self.node, "style", None) in ("|", ">"))
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = first + (error.problem_mark.line if error.problem_mark else 0) + 1
+            where = f"{self.file}:{line}: {self.document}: {self.path}"
+            raise ManifestError(f"{where}: not YAML: {error.problem or error.context}") from error
+        except (yaml.YAMLError, RecursionError) as error:
+            raise self.error("is not YAML that can be read") from error
+        if node is None:
+            raise self.error("is empty")
+        return replace(self, node=node, lines_before=first)
+
+    def truth(self) -> bool:
+        """Return a truth value."""
+        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag != _TRUTH:
+            raise self.error("expected true or false")
+        return str(self.node.value).lower() in ("true", "yes", "on")
+
+    def number(self, minimum: float = 0.0, maximum: float = 1e12) -> float:
+        """Return a number from ``minimum`` to ``maximum``."""
+        value = math.nan
+        if isinstance(self.node, yaml.ScalarNode) and self.node.tag in (_INTEGER, _FLOAT):
+            with suppress(ValueError):
+                value = float(self.node.value)
+        if not minimum <= value <= maximum:
+            raise self.error(f"expected a number from {minimum:g} to {maximum:g}")
+        return value
 
     def integer(self, minimum: int = 0) -> int:
         """Return a whole number of at least ``minimum``."""

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from epcgroup.abi.protocol import LEAST_EPC_BYTES
-from epcgroup.errors import InvalidDurationError, ManifestError
-from epcgroup.node import schema
+from epcgroup.errors import ManifestError
+from epcgroup.node import annotations, schema
 from epcgroup.node.fields import Field, did_you_mean, read_documents
-from epcgroup.node.objects import DEFAULT_GRACE_NS, Container, Manifest, Node, Pod
-from epcgroup.node.quantity import EPC_RESOURCE, claims_in, cpu_millis, nice_for, parse_duration_ns
+from epcgroup.node.objects import DEFAULT_GRACE_NS, RESTART_POLICIES, Container, Manifest, Node, Pod
+from epcgroup.node.quantity import EPC_RESOURCE, claims_in, cpu_millis, nice_for
 from epcgroup.units import PAGE_SIZE, format_size
 
-_PREFIX: Final = "epcgroup.io/"
-START: Final = _PREFIX + "start"
-END: Final = _PREFIX + "end"
 _KINDS: Final = ("Node", "Pod")
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -128,21 +125,10 @@ def _name(owner: Field, pattern: re.Pattern[str], longest: int) -> str:
 def _metadata(document: Field) -> tuple[str, dict[str, Field]]:
     metadata = document.need("metadata", "a mapping with name")
     members = metadata.only(schema.METADATA, "metadata")
-    annotations = members["annotations"].mapping() if "annotations" in members else {}
-    for key, field in annotations.items():
-        _check_annotation(key, field)
-    return _name(metadata, _SUBDOMAIN, 253), annotations
-
-
-def _check_annotation(key: str, field: Field) -> None:
-    if key in (START, END):
-        return
-    prefix, slash, _ = key.partition("/")
-    near = did_you_mean(prefix + "/", [_PREFIX], 0.85) if slash else ""
-    if key.startswith(_PREFIX) or near:
-        hint = did_you_mean(key, (START, END), 0.5)
-        raise field.error(f"no annotation of that name is known: allowed are {START} and {END}{hint}",
-                          show_value=False)  # fmt: skip
+    given = members["annotations"].mapping() if "annotations" in members else {}
+    for key, field in given.items():
+        annotations.check_name(key, field)
+    return _name(metadata, _SUBDOMAIN, 253), given
 
 
 def _node(document: Field) -> Node:
@@ -170,7 +156,7 @@ def _agree(claims: dict[str, tuple[int, Field]]) -> tuple[int, Field]:
 
 
 def _pod(document: Field, taken: set[str]) -> Pod:
-    name, annotations = _metadata(document)
+    name, given = _metadata(document)
     if name in taken:
         raise document.error(f"a second pod of the name {name!r}: names must be unique in a file")
     spec = document.need("spec", "a mapping with containers")
@@ -182,10 +168,48 @@ def _pod(document: Field, taken: set[str]) -> Pod:
     init = _containers(members["initContainers"], init=True) if "initContainers" in members else []
     _check_lengths(document, name, [*containers, *init])
     _unique_names(members, [container.name for container in [*init, *containers]])
-    start_ns, end_ns = _times(annotations)
+    modelled = _modelled(given, containers, init)
+    start_ns, end_ns = annotations.times(given)
     grace = members.get("terminationGracePeriodSeconds")
     grace_ns = DEFAULT_GRACE_NS if grace is None else grace.integer() * 10**9
-    return Pod(name, tuple(containers), tuple(init), start_ns, end_ns, grace_ns)
+    policy = _restart_policy(members["restartPolicy"]) if "restartPolicy" in members else None
+    return Pod(name, *modelled, start_ns, end_ns, grace_ns, policy)
+
+
+def _modelled(
+    given: dict[str, Field], containers: list[Container], init: list[Container]
+) -> tuple[tuple[Container, ...], tuple[Container, ...]]:
+    """Containers and init containers with their models; each has a command or a model."""
+    # Without a name a model is that of the only container; sidecars have names of their own.
+    sidecars = [container for container in init if container.sidecar]
+    made = {c.name: c for c in annotations.with_models(given, [*containers, *sidecars])}
+    for container in (*containers, *init):
+        made.setdefault(container.name, container)
+        if not made[container.name].command and made[container.name].model is None:
+            raise made[container.name].error(
+                "has neither command nor args: no image is pulled, so the command must be here"
+            )
+    return tuple(made[c.name] for c in containers), tuple(made[c.name] for c in init)
+
+
+def _restart_policy(field: Field) -> str:
+    policy = field.text()
+    if policy not in RESTART_POLICIES:
+        hint = did_you_mean(policy, RESTART_POLICIES)
+        raise field.error(f"allowed are {', '.join(RESTART_POLICIES)}{hint}")
+    return policy
+
+
+def check_commands(manifest: Manifest) -> None:
+    """Refuse pods that can be simulated only: their containers have a model, but no command to run.
+
+    Raises:
+        ManifestError: naming the first.
+    """
+    for pod in manifest.pods:
+        for container in pod.all_containers:
+            if not container.command:
+                raise container.error("has a model but no command: it can be simulated (epcg sim), not run")
 
 
 def _check_lengths(document: Field, name: str, containers: list[Container]) -> None:
@@ -203,23 +227,6 @@ def _unique_names(members: dict[str, Field], names: list[str]) -> None:
             raise members["containers"].error(f"two containers of this pod are called {name!r}")
 
 
-def _times(annotations: dict[str, Field]) -> tuple[int, int | None]:
-    start_ns = _duration(annotations[START]) if START in annotations else 0
-    if END not in annotations:
-        return start_ns, None
-    end_ns = _duration(annotations[END])
-    if end_ns <= start_ns:
-        raise annotations[END].error(f"the end must come after {START}")
-    return start_ns, end_ns
-
-
-def _duration(field: Field) -> int:
-    try:
-        return parse_duration_ns(field.text())
-    except InvalidDurationError as error:
-        raise field.error("is " + str(error).partition(" is ")[2]) from error
-
-
 def _containers(field: Field, *, init: bool) -> list[Container]:
     return [_container(item, init=init) for item in field.items()]
 
@@ -230,13 +237,11 @@ def _container(field: Field, *, init: bool) -> Container:
     command = [
         word.text() for part in ("command", "args") if part in members for word in members[part].items()
     ]
-    if not command:
-        raise field.error("has neither command nor args: no image is pulled, so the command must be here")
     env = tuple(_variable(item) for item in members["env"].items()) if "env" in members else ()
     resources = members.get("resources")
     claim = None if resources is None else _claim(resources)
     nice = 0 if resources is None else _nice(resources)
-    return Container(name, tuple(command), env, claim, init and _is_sidecar(members), nice)
+    return Container(name, tuple(command), env, claim, init and _is_sidecar(members), nice, source=field)
 
 
 def _is_sidecar(members: dict[str, Field]) -> bool:

@@ -3,8 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-DEFAULT_GRACE_NS = 10 * 10**9
+from epcgroup.errors import ManifestError
+from epcgroup.node.fields import Field
+from epcgroup.node.models import Model
+
+DEFAULT_GRACE_NS: Final = 10 * 10**9
+#: Source: Kubernetes API, RestartPolicy.
+RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
 
 _REFERENCE = re.compile(r"\$(\$|\(([-._a-zA-Z0-9]+)\))")
 
@@ -25,11 +32,13 @@ class Container:
 
     Attributes:
         name: unique in its pod.
-        command: command and args, at least one word.
+        command: command and args; empty only with a model.
         env: names and values in the order of the manifest.
         claim_bytes: EPC claimed, a multiple of the page size; None without a claim.
         sidecar: an init container with ``restartPolicy: Always``: it runs beside the others.
         nice: nice value that gives its processes about the share of CPU it requests.
+        model: how its program refers to pages, as an annotation of the pod says; None without one.
+        source: where it stands in the manifest, for errors.
     """
 
     name: str
@@ -38,6 +47,14 @@ class Container:
     claim_bytes: int | None = None
     sidecar: bool = False
     nice: int = 0
+    model: Model | None = field(default=None, compare=False, repr=False)
+    source: Field | None = field(default=None, compare=False, repr=False)
+
+    def error(self, problem: str) -> ManifestError:
+        """Return the error that says where the container stands, and the problem."""
+        if self.source is None:
+            return ManifestError(f"container {self.name}: {problem}")
+        return self.source.error(problem)
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of this container on top of ``given``, references expanded."""
@@ -62,6 +79,8 @@ class Pod:
         start_ns: when it is created, from the start of the run.
         end_ns: when it is stopped, or None: with the run.
         grace_ns: from SIGTERM to SIGKILL.
+        restart_policy: one of ``RESTART_POLICIES``, or None if the manifest is silent. Only the simulator
+            restarts containers.
     """
 
     name: str
@@ -70,6 +89,7 @@ class Pod:
     start_ns: int = 0
     end_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
+    restart_policy: str | None = None
 
     @property
     def all_containers(self) -> tuple[Container, ...]:

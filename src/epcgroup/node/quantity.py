@@ -27,8 +27,16 @@ _NEAR: Final = 0.82
 
 _MIB: Final = re.compile(r"[0-9]{1,12}")
 _CPU: Final = re.compile(r"([0-9]{1,9})(m)|[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
+_UNITS_NS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration_ns(text: str) -> int:
@@ -37,7 +45,7 @@ def parse_duration_ns(text: str) -> int:
     Raises:
         InvalidDurationError: the text is no duration.
 
-    Source: Go's ``time.ParseDuration``, as Kubernetes uses it (without signs and below milliseconds).
+    Source: Go's ``time.ParseDuration``, as Kubernetes uses it (without signs).
     """
     total, end = 0.0, 0
     for match in _DURATION.finditer(text.strip()):

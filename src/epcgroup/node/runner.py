@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from epcgroup.cgroupfs.pagertree import PagerTree
 from epcgroup.errors import RunError
-from epcgroup.node.claims import Ledger, effective_claim
+from epcgroup.node.claims import REFUSAL, effective_claim
 from epcgroup.node.clock import Clock, SystemClock
 from epcgroup.node.groups import Groups, nr_groups
 from epcgroup.node.mount import offered
@@ -22,6 +22,7 @@ from epcgroup.node.podrun import Phase, PodRun
 from epcgroup.node.process import GatedProcess
 from epcgroup.observe.sample import Recording, Sample, Target
 from epcgroup.observe.sampler import Sampler
+from epcgroup.sim.ledger import Ledger
 
 _TICK_SECONDS: Final = 0.05
 _SAMPLE_NS: Final = 250_000_000
@@ -204,14 +205,14 @@ class NodeRun:
             if run.pod.end_ns is not None and elapsed_ns >= run.pod.end_ns:
                 run.stop("Ended", self._clock.now_ns())
             if run.step(self._clock.now_ns()):
-                self._ledger.release(run.pod)
+                self._ledger.release(run.pod.name)
 
     def _bind(self, parts: Parts, run: PodRun, elapsed_ns: int) -> bool:
         """Create a pod when its time has come; False while it must wait."""
         if elapsed_ns < run.pod.start_ns:
             return False
-        if not self._ledger.bind(run.pod):
-            run.pend("Unschedulable", self._ledger.refusal)
+        if not self._ledger.bind(run.pod.name, effective_claim(run.pod)):
+            run.pend("Unschedulable", REFUSAL)
             return False
         run.pend("", "")
         parts.groups.make(run.pod)

@@ -18,7 +18,8 @@ class Field:
     Attributes:
         name: attribute of ``figures.PodFigures`` and key in JSON.
         title: for a heading.
-        unit: ``bytes``, ``ns``, ``rate`` (per second), ``count``, ``text`` or ``shares``.
+        unit: ``bytes``, ``ns``, ``rate`` (per second), ``count``, ``share`` (of 1), ``text`` or
+            ``shares``.
         meaning: one sentence for the report.
     """
 
@@ -40,6 +41,7 @@ class Field:
             "ns": lambda: format_ns(value),
             "rate": lambda: format_count(value),
             "count": lambda: format_count(value),
+            "share": lambda: format_share(value),
         }.get(self.unit, lambda: str(value))()
 
 
@@ -49,6 +51,12 @@ def format_ns(value_ns: float) -> str:
         if value_ns >= scale:
             return f"{_three_digits(value_ns / scale)} {unit}"
     return f"{value_ns:.0f} ns"
+
+
+def format_share(value: float) -> str:
+    """Return a share of one as per cent: ``0 %``, ``0.3 %``, ``62 %``."""
+    digits = 1 if 0.0005 <= value < 0.0995 else 0
+    return f"{value * 100:.{digits}f} %"
 
 
 def format_count(value: float) -> str:
@@ -94,6 +102,10 @@ _ALL: Final = (
     Field("verified_bytes", "VERIFIED", "bytes", "Bytes of enclave memory read back and compared."),
     Field("checksum_errors", "CHECKSUM ERRORS", "count", "Comparisons that failed."),
     Field("errors", "ERRORS", "count", "Operations that failed."),
+    Field("evicted_bytes", "OUT", "bytes", "Written out and not back at the end of the window."),
+    Field("loads_per_s", "LOADS/s", "rate", "Pages brought back into the EPC."),
+    Field("stall_some", "STALL", "share", "Share of the time in which a program of the pod waited for EPC."),
+    Field("stall_full", "FULL", "share", "Share of the time in which all of its programs that had work did."),
 )
 
 #: Name → field.
@@ -103,10 +115,18 @@ TABLE: Final = (
     "pod", "phase", "claim_bytes", "limit_bytes", "current_bytes", "peak_bytes", "faults_per_s",
     "evictions_per_s", "evicted_by", "operations_per_s", "p99_ns",
 )  # fmt: skip
+#: Columns of the table after a simulation.
+SIMULATED: Final = (
+    "pod", "phase", "claim_bytes", "limit_bytes", "current_bytes", "evicted_bytes", "faults_per_s",
+    "loads_per_s", "evicted_by", "stall_some", "stall_full", "operations_per_s", "p50_ns", "p99_ns",
+    "p999_ns",
+)  # fmt: skip
 #: The same where the terminal is narrow.
 NARROW_TABLE: Final = ("pod", "claim_bytes", "current_bytes", "evictions_per_s", "operations_per_s", "p99_ns")
 #: Narrower than this is narrow, in characters.
 WIDE: Final = 112
+#: The same for the table after a simulation.
+SIMULATED_WIDE: Final = 168
 
 
 def text(name: str, value: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from epcgroup.client.histogram import Histogram
+from epcgroup.abi.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
 from epcgroup.observe.sampler import targets_paths
@@ -60,6 +60,10 @@ class PodFigures:
     verified_bytes: int
     checksum_errors: int
     errors: int
+    evicted_bytes: int = 0
+    loads_per_s: float = 0.0
+    stall_some: float | None = None
+    stall_full: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures for JSON; an unlimited limit is null."""
@@ -76,6 +80,7 @@ def figures(recording: Recording, target: Target, window: Window) -> PodFigures:
     seconds = (samples[-1].t_ns - samples[0].t_ns) / NS if len(samples) > 1 else 0.0
     lines = [recording.reports.get(path, []) for path in target.containers]
     work = _work(lines, window)
+    some, full = _stalled(first, last, seconds)
     return PodFigures(
         pod=target.pod,
         phase=samples[-1].phases.get(target.pod, "") if samples else "",
@@ -96,6 +101,10 @@ def figures(recording: Recording, target: Target, window: Window) -> PodFigures:
         verified_bytes=sum(line[-1].verified_bytes for line in lines if line),
         checksum_errors=sum(line[-1].checksum_errors for line in lines if line),
         errors=sum(line[-1].errors for line in lines if line),
+        evicted_bytes=last.evicted_bytes,
+        loads_per_s=_rate(last.loaded - first.loaded, seconds),
+        stall_some=some,
+        stall_full=full,
     )
 
 
@@ -108,6 +117,14 @@ def samples_in(samples: Sequence[Sample], window: Window) -> Sequence[Sample]:
 
 def _rate(count: float, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
+
+
+def _stalled(first: GroupSample, last: GroupSample, seconds: float) -> tuple[float | None, float | None]:
+    """Shares of the window in which some, and in which all programs waited; None where nobody measured."""
+    if last.stall_ns is None or seconds <= 0:
+        return None, None
+    some, full = (now - was for now, was in zip(last.stall_ns, first.stall_ns or (0, 0), strict=True))
+    return some / NS / seconds, full / NS / seconds
 
 
 def _over_limit(target: Target, samples: Sequence[Sample]) -> int:

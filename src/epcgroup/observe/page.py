@@ -12,7 +12,7 @@ from epcgroup.observe.fields import FIELDS, format_count, text
 from epcgroup.observe.figures import MACHINE
 from epcgroup.observe.plots import COLOURS, pod_strip
 from epcgroup.observe.story import RunStory, Story
-from epcgroup.observe.verdict import FAILED, ISOLATED, NOT_ISOLATED, PodVerdict
+from epcgroup.observe.verdict import FAILED, ISOLATED, NOT_ISOLATED, PodVerdict, Verdict
 from epcgroup.units import format_size
 
 _COLUMNS: Final = (
@@ -25,6 +25,12 @@ _STATE_TONE: Final = {
     "over its limit": "bad",
 }  # fmt: skip
 
+_LIVE: Final = "The EPC is in software: costs are of the order of the hardware's paging, not equal to it."
+_SIMULATED: Final = (
+    "No program ran: the engine is the live one, time is virtual, programs are models and every cost is a "
+    "figure of the cost model (epcg costs). The same input and seed give the same digests on any machine."
+)
+
 
 def page(story: Story) -> str:
     """Return the report as HTML.
@@ -32,12 +38,17 @@ def page(story: Story) -> str:
     Raises:
         NotSupportedError: matplotlib is not installed.
     """
+    return document(story.title, _parts(story))
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a page that needs nothing but itself, of parts that are HTML already."""
     style = files("epcgroup.observe").joinpath("report.css").read_text(encoding="utf-8")
-    body = "\n".join(_parts(story))
+    body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>epcgroup: {escape(story.title)}</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<title>epcgroup: {escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -45,32 +56,42 @@ def page(story: Story) -> str:
 def _parts(story: Story) -> Iterator[str]:
     yield from _head(story)
     yield "<h2>Each pod over time</h2>" + _legend(story)
-    verdicts = {verdict.pod: verdict for verdict in story.verdict.pods}
+    verdicts = {} if story.verdict is None else {found.pod: found for found in story.verdict.pods}
     for pod in story.runs[0].figures:
         yield _pod(story, pod, verdicts.get(pod))
     yield "<h2>Figures</h2>" + _figures(story)
     yield _matrices(story)
-    yield "<h2>Checks</h2>" + _checks(story)
+    if story.verdict is not None:
+        yield "<h2>Checks</h2>" + _checks(story.verdict)
     yield "<h2>What was run</h2>" + _what(story)
 
 
 def _head(story: Story) -> Iterator[str]:
-    verdict = story.verdict
-    tone = _TONE.get(verdict.verdict, "warn")
+    times = "The same pods, three times" if len(story.runs) > 1 else "The pods, once"
     yield f"<h1>{escape(story.title)}</h1>"
     yield (
-        f'<p class="soft">The same pods, three times, on {format_size(story.capacity_bytes)} of EPC. '
+        f'<p class="soft">{times}{_where(story)}, on {format_size(story.capacity_bytes)} of EPC. '
         f"{escape(story.made)}</p>"
     )
-    yield (
+    if story.verdict is not None:
+        yield _banner(story, story.verdict)
+
+
+def _banner(story: Story, verdict: Verdict) -> str:
+    tone = _TONE.get(verdict.verdict, "warn")
+    return (
         f'<div class="banner {tone}"><div class="word">{escape(verdict.verdict)}</div>'
-        f"<div>{escape(verdict.meaning)}</div>{_key_figures(story)}</div>"
+        f"<div>{escape(verdict.meaning)}</div>{_key_figures(story, verdict)}</div>"
     )
 
 
-def _key_figures(story: Story) -> str:
+def _where(story: Story) -> str:
+    return "" if story.runs[0].simulation is None else " in virtual time"
+
+
+def _key_figures(story: Story, verdict: Verdict) -> str:
     """The p99 of the first victim in each run: the whole story in three numbers."""
-    victim = next((pod.pod for pod in story.verdict.pods if pod.role == "victim"), None)
+    victim = next((pod.pod for pod in verdict.pods if pod.role == "victim"), None)
     if victim is None:
         return ""
     cells = (
@@ -86,10 +107,9 @@ def _legend(story: Story) -> str:
         f'<span><i style="background:{COLOURS[run.name]}"></i>{escape(_run_title(run))}</span>'
         for run in story.runs
     )
-    return (
-        f'<div class="legend">{runs}<span><i class="dash"></i>claim</span>'
-        '<span><i class="box"></i>warm-up, not counted</span></div>'
-    )
+    warm_up = any(run.window.start_ns > run.recording.start_ns for run in story.runs)
+    box = '<span><i class="box"></i>warm-up, not counted</span>' if warm_up else ""
+    return f'<div class="legend">{runs}<span><i class="dash"></i>claim</span>{box}</div>'
 
 
 def _run_title(run: RunStory) -> str:
@@ -180,7 +200,7 @@ def _cells(row: Mapping[str, float], columns: list[str], seconds: float, largest
         yield f'<td class="cell" style="{shade}">{shown}</td>'
 
 
-def _checks(story: Story) -> str:
+def _checks(verdict: Verdict) -> str:
     rows = "".join(
         _row([
             f"<td>{escape(check.name)}</td>",
@@ -188,7 +208,7 @@ def _checks(story: Story) -> str:
             f"<td>{escape(check.bound)}</td>",
             f'<td class="{"ok" if check.ok else "no"}">{"✓" if check.ok else "✗"}</td>',
         ])
-        for check in story.verdict.checks
+        for check in verdict.checks
     )  # fmt: skip
     return (
         '<section class="card"><table><thead><tr><th>CHECK</th><th>VALUE</th><th>BOUND</th><th></th></tr>'
@@ -207,7 +227,7 @@ def _what(story: Story) -> str:
     note = (
         "Rates are differences of totals at the ends of the window; percentiles come from merged histograms "
         "(at most 3 % wide buckets). A pod is a victim if what it held with room for all is inside "
-        "its claim. The EPC is in software: costs are of the order of the hardware's paging, not equal to it."
+        f"its claim. {_LIVE if story.runs[0].simulation is None else _SIMULATED}"
     )
     return (
         f'<section class="card"><dl>{items}</dl><p class="soft">{escape(note)}</p>'

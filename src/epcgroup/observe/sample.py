@@ -40,6 +40,9 @@ class GroupSample:
         granted: pages newly charged or brought back (EAUG and ELDU), own and of descendants.
         evictions: pages written out, own and of descendants.
         reclaimed_by: path of a group → pages of *this* group written out on its behalf; ``/`` is the machine.
+        loaded: pages brought back, own and of descendants.
+        evicted_bytes: written out and not back now.
+        stall_ns: time in which some, and in which all of its programs waited for EPC; None: not known.
     """
 
     limit_bytes: int = LIMIT_MAX
@@ -49,6 +52,9 @@ class GroupSample:
     granted: int = 0
     evictions: int = 0
     reclaimed_by: Mapping[str, int] = field(default_factory=dict)
+    loaded: int = 0
+    evicted_bytes: int = 0
+    stall_ns: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

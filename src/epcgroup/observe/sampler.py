@@ -111,6 +111,8 @@ def read_group(tree: Tree, path: str) -> GroupSample | None:
         granted=stat.get("created", 0) + stat.get("loaded", 0),
         evictions=stat.get("reclaimed", 0),
         reclaimed_by=blame,
+        loaded=stat.get("loaded", 0),
+        evicted_bytes=stat.get("evicted", 0),
     )
 
 

@@ -1,16 +1,20 @@
-"""Figures over time, for plots: pages of a pod, operations a second, percentile of each second."""
+"""Figures over time, for plots: pages of a pod, operations a second, percentile of each step."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from epcgroup.client.histogram import merged
+from epcgroup.abi.histogram import merged
 from epcgroup.client.report import Report
 from epcgroup.observe.figures import NS, latency_between, operations_at
 from epcgroup.observe.sample import Recording, Target
 from epcgroup.units import PAGE_SIZE
 
-_STEP_NS: Final = NS
+#: What one point of a line may stand for, up to six hours; less than a second only in a short run.
+_STEPS_NS: Final = tuple(
+    round(seconds * NS) for seconds in (0.01, 0.1, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600)
+)
+_SHORT_NS: Final = 5 * NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,25 @@ def _programs(recording: Recording, target: Target) -> list[list[Report]]:
     return [program for program in running if len(program) > 1]
 
 
+def step_ns(recording: Recording) -> int:
+    """Return the time that one point of a line stands for: a round number, a second for runs of minutes."""
+    times = [sample.t_ns for sample in recording.samples]
+    length_ns = times[-1] - times[0] if times else 0
+    spacing_ns = length_ns / max(1, len(times) - 1)
+    steps = _STEPS_NS if length_ns < _SHORT_NS else _STEPS_NS[_STEPS_NS.index(NS) :]
+    return next((step for step in steps if step >= spacing_ns), steps[-1])
+
+
 def _steps(recording: Recording, programs: list[list[Report]], end_ns: int) -> list[int]:
-    """Moments one second apart, from the first operation to the end."""
+    """Moments one step apart, from the first operation to the end."""
+    step = step_ns(recording)
     first = min(program[0].t_ns for program in programs) - recording.start_ns
-    start_ns = recording.start_ns + -(-first // _STEP_NS) * _STEP_NS
-    return list(range(start_ns, end_ns + 1, _STEP_NS))
+    start_ns = recording.start_ns + -(-first // step) * step
+    return list(range(start_ns, end_ns + 1, step))
 
 
 def program_lines(recording: Recording, target: Target, end_ns: int) -> tuple[Line, Line] | None:
-    """Return operations a second and p99 in nanoseconds of each second, or None without any report."""
+    """Return operations a second and p99 in nanoseconds of each step, or None without any report."""
     programs = _programs(recording, target)
     if not programs:
         return None

@@ -22,7 +22,8 @@ class RunStory:
         figures: pod → what it did in the window.
         evicted_by: pod → culprit → pages written out in the window.
         pods: how each pod ended, for JSON.
-        pager: the pager's statistics, for JSON.
+        pager: the pager's statistics, for JSON; empty after a simulation.
+        simulation: what the simulator says of the run, for JSON; None if it was live.
     """
 
     name: str
@@ -35,18 +36,19 @@ class RunStory:
     evicted_by: Mapping[str, Mapping[str, float]]
     pods: tuple[Mapping[str, object], ...]
     pager: Mapping[str, object]
+    simulation: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A comparison.
+    """A comparison, or one run without a verdict.
 
     Attributes:
         title: name of the manifest.
         manifest: its text.
         capacity_bytes: EPC of its node.
         runs: in the order they were made.
-        verdict: over all of them.
+        verdict: over all of them; None over one run.
         machine: fact → value, about where it ran.
         command: how it was called.
         made: when, for people.
@@ -56,7 +58,7 @@ class Story:
     manifest: str
     capacity_bytes: int
     runs: tuple[RunStory, ...]
-    verdict: Verdict
+    verdict: Verdict | None
     machine: Mapping[str, str]
     command: str
     made: str

@@ -1,1 +1,1 @@
-"""Capacity planning: the place of the planner, which comes later."""
+"""Capacity planning: many simulations at once. Sweeps over scenarios, fleets of nodes."""

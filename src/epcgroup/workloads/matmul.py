@@ -83,12 +83,17 @@ def work(run: program.Run, options: argparse.Namespace) -> None:
         reporter.latency.add(time.monotonic_ns() - arrival_ns)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line; see ``--help``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
     parser = program.parser("matmul", __doc__.partition("\n")[0])
     parser.add_argument("--width", type=int, default=512, help="rows and columns of a layer (1 MiB at 512)")
     parser.add_argument("--rate", type=float, default=0, help="requests a second; 0: one after the other")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; see ``--help``."""
+    options = make_parser().parse_args(arguments)
     # One thread, as an enclave has: before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return program.main(work, options)

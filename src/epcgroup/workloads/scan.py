@@ -78,14 +78,19 @@ def work(run: program.Run, options: argparse.Namespace) -> None:
         page = page + 1 if page + 1 < used else 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line; see ``--help``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
     parser = program.parser("scan", __doc__.partition("\n")[0])
     parser.add_argument(
         "--growth", type=program.size, metavar="SIZE", help="memory added a second (default: all at once)"
     )
     parser.add_argument("--rate", type=float, default=0, help="pages a second; 0: as fast as it can")
-    return program.main(work, parser.parse_args(arguments))
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; see ``--help``."""
+    return program.main(work, make_parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

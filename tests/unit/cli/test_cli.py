@@ -31,7 +31,7 @@ HEAVY = (
 def test_help_is_as_it_was(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     texts = []
-    for words in ([], ["run"], ["compare"], ["doctor"]):
+    for words in ([], ["run"], ["compare"], ["sim"], ["doctor"]):
         assert run_command([*words, "--help"]) == Exit.OK
         texts.append(capsys.readouterr().out)
     assert "\n".join(texts) == (GOLDEN / "cli-help.txt").read_text()

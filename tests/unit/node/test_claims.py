@@ -2,17 +2,13 @@
 
 import pytest
 
-from epcgroup.node.claims import Ledger, effective_claim
+from epcgroup.node.claims import effective_claim
 from epcgroup.node.objects import Container, Pod
 from epcgroup.node.quantity import nice_for, parse_duration_ns
 
 
 def container(claim: int | None, *, sidecar: bool = False) -> Container:
     return Container(f"c{claim}-{sidecar}", ("true",), (), claim, sidecar)
-
-
-def pod(name: str, *claims: int | None) -> Pod:
-    return Pod(name, tuple(container(claim) for claim in claims))
 
 
 @pytest.mark.parametrize(
@@ -32,17 +28,6 @@ def pod(name: str, *claims: int | None) -> Pod:
 def test_effective_claim(init: list[tuple[int, bool]], claims: list[int | None], expected: int) -> None:
     inits = tuple(container(claim, sidecar=sidecar) for claim, sidecar in init)
     assert effective_claim(Pod("p", tuple(container(c) for c in claims), inits)) == expected
-
-
-def test_pods_bind_in_order_while_they_fit() -> None:
-    ledger = Ledger(100)
-    a, b, c, d, e = pod("a", 60), pod("b", 41), pod("c", 40), pod("d", None), pod("e", 1)
-    assert [ledger.bind(p) for p in (a, b, c, d, e)] == [True, False, True, True, False]
-    assert ledger.refusal == "0/1 nodes are available: 1 Insufficient sgx.intel.com/epc."
-    ledger.release(a)
-    ledger.release(b)
-    assert ledger.free_bytes == 60
-    assert ledger.bind(b)
 
 
 @pytest.mark.parametrize(

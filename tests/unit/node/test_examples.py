@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from epcgroup.node.claims import Ledger, effective_claim
+from epcgroup.node.claims import effective_claim
 from epcgroup.node.manifest import load_manifest
+from epcgroup.sim.ledger import Ledger
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 
@@ -14,7 +15,7 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 def test_every_pod_of_an_example_fits(path: Path) -> None:
     manifest = load_manifest(path)
     ledger = Ledger(manifest.node.capacity_bytes)
-    assert all(ledger.bind(pod) for pod in manifest.pods)
+    assert all(ledger.bind(pod.name, effective_claim(pod)) for pod in manifest.pods)
     assert all(effective_claim(pod) for pod in manifest.pods)
 
 

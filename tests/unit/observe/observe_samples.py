@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from epcgroup.client.histogram import Histogram
+from epcgroup.abi.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from epcgroup.abi.histogram import Histogram
 from epcgroup.cgroupfs.directory import DirectoryTree
-from epcgroup.client.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.observe.sample import Recording, Target
 from epcgroup.observe.sampler import ReportFile, Sampler, read_group

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from epcgroup.errors import TableFullError
 from epcgroup.units import PAGE_SIZE
-from epcgroup.workloads.btree.__main__ import value_of
+from epcgroup.workloads.btree.__main__ import Wanted, value_of
 from epcgroup.workloads.btree.tree import ORDER, Tree
 from epcgroup.workloads.program import WrongDataError, corrupt
 
@@ -105,3 +105,16 @@ def test_no_damage_leads_to_a_crash_or_an_endless_loop(damage: list[tuple[int, i
             pass
     except WrongDataError:
         pass
+
+
+def test_a_working_set_of_keys_moves_on_after_each_phase_and_round() -> None:
+    choice = random.Random(1)
+    wanted = Wanted(nr_loaded=100, nr_keys=40, phase_ns=10, start_ns=1000)
+    drawn = [{wanted.draw(choice, 1000 + now) for _ in range(2000)} for now in (0, 10, 29)]
+    assert drawn == [set(range(40)), set(range(40, 80)), {*range(80, 100), *range(20)}]
+
+
+def test_without_a_working_set_all_keys_are_asked_for() -> None:
+    wanted = Wanted(nr_loaded=50, nr_keys=0, phase_ns=0, start_ns=0)
+    choice = random.Random(1)
+    assert {wanted.draw(choice, now) for now in range(2000)} == set(range(50))

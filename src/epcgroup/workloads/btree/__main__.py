@@ -29,6 +29,12 @@ def value_of(key: int) -> int:
     return mixed ^ (mixed >> 31)
 
 
+def nr_keys_for(memory_bytes: int, wanted: int) -> int:
+    """Return how many keys are loaded: those wanted (0: as many as can be), and no more than fit."""
+    most = int((memory_bytes // PAGE_SIZE) * (1 - _SPARE)) * (ORDER - 2)
+    return min(wanted or most, most)
+
+
 def load(run: program.Run, tree: Tree, nr_keys: int) -> None:
     """Insert keys in order, or fewer if the program is stopped."""
     for number in range(nr_keys):
@@ -40,9 +46,27 @@ def load(run: program.Run, tree: Tree, nr_keys: int) -> None:
                 return
 
 
-def one(tree: Tree, nr_loaded: int, choice: random.Random, insert_ratio: float) -> bool:
-    """Insert a new key, or look up one of the loaded keys; False if that has the wrong value or none."""
-    key = choice.randrange(nr_loaded) * _STEP
+class Wanted:
+    """Which of the loaded keys are asked for: all of them, or a working set that moves on.
+
+    Of ``nr_keys`` neighbouring keys the next set begins where the last one ended, every ``phase_ns``;
+    after the last key come the first ones.
+    """
+
+    def __init__(self, nr_loaded: int, nr_keys: int, phase_ns: int, start_ns: int) -> None:
+        self._nr_loaded = nr_loaded
+        self._nr_keys = min(nr_keys or nr_loaded, nr_loaded)
+        self._phase_ns, self._start_ns = phase_ns, start_ns
+
+    def draw(self, choice: random.Random, now_ns: int) -> int:
+        """Return the number of a key."""
+        phase = (now_ns - self._start_ns) // self._phase_ns if self._phase_ns else 0
+        return (phase * self._nr_keys + choice.randrange(self._nr_keys)) % self._nr_loaded
+
+
+def one(tree: Tree, number: int, choice: random.Random, insert_ratio: float) -> bool:
+    """Look up a loaded key, or insert a new one beside it; False if it has the wrong value or none."""
+    key = number * _STEP
     if insert_ratio and choice.random() < insert_ratio and tree.nr_free_nodes > ORDER // 8:
         key += choice.randrange(1, _STEP)
         tree.insert(key, value_of(key))
@@ -53,15 +77,13 @@ def one(tree: Tree, nr_loaded: int, choice: random.Random, insert_ratio: float) 
 def work(run: program.Run, options: argparse.Namespace) -> None:
     """Load, then work until the end, then check everything."""
     tree = Tree(run.memory)
-    most = int((len(run.memory) // PAGE_SIZE) * (1 - _SPARE)) * (ORDER - 2)
-    nr_keys = min(options.keys or most, most)
-    load(run, tree, nr_keys)
-    nr_loaded = len(tree)
+    load(run, tree, nr_keys_for(len(run.memory), options.keys))
     choice = random.Random(options.seed)
+    wanted = Wanted(len(tree), options.working_set, int(options.every * 1e9), time.monotonic_ns())
     reporter = run.reporter
     reporter.enter("run")
     for arrival_ns in program.paced(run, options.rate, options.seed):
-        if one(tree, nr_loaded, choice, options.insert_ratio):
+        if one(tree, wanted.draw(choice, time.monotonic_ns()), choice, options.insert_ratio):
             reporter.verified_bytes += _PAIR_BYTES
         else:
             reporter.checksum_errors += 1
@@ -81,13 +103,20 @@ def check(run: program.Run, tree: Tree) -> None:
     run.reporter.verified_bytes += len(tree) * _PAIR_BYTES
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line; see ``--help``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
     parser = program.parser("btree", __doc__.partition("\n")[0])
     parser.add_argument("--keys", type=int, default=0, help="keys to load; 0: three quarters of the memory")
     parser.add_argument("--rate", type=float, default=0, help="operations a second; 0: one after the other")
     parser.add_argument("--insert-ratio", type=float, default=0.05, help="share of inserts, 0 to 1")
-    return program.main(work, parser.parse_args(arguments))
+    parser.add_argument("--working-set", type=int, default=0, help="keys in use at a time; 0: all")
+    parser.add_argument("--every", type=float, default=0, help="seconds until the next set of keys; 0: never")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; see ``--help``."""
+    return program.main(work, make_parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

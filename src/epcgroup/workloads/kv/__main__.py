@@ -110,12 +110,17 @@ def work(run: program.Run, options: argparse.Namespace) -> int:
             return code if code >= 0 else program.EXIT_UNAVAILABLE
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line; see ``--help``."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
     parser = program.parser("kv", __doc__.partition("\n")[0])
     parser.add_argument("--listen", metavar="PATH", help="unix socket to serve at (default: a private one)")
     generator.add_options(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; see ``--help``."""
+    options = make_parser().parse_args(arguments)
     if not options.rate:
         return program.main(work, options)
     # The generator keeps the time and writes the reports; this process only ends with it.

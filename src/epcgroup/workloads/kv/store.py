@@ -22,6 +22,13 @@ _BYTES_PER_BUCKET: Final = 512
 _WORD_BYTES: Final = 8
 
 
+def layout(memory_bytes: int) -> tuple[int, int, int]:
+    """Return the offset of the hash table, its number of buckets, and the offset of the slabs."""
+    nr_buckets = 1 << max(memory_bytes // _BYTES_PER_BUCKET, 1).bit_length() - 1
+    table = -(-Slabs.table_bytes() // PAGE_SIZE) * PAGE_SIZE
+    return table, nr_buckets, -(-(table + nr_buckets * _WORD_BYTES) // PAGE_SIZE) * PAGE_SIZE
+
+
 class Store:
     """A map of bytes to (flags, bytes) in a buffer that must be zero at first.
 
@@ -37,9 +44,7 @@ class Store:
         Raises:
             UsageError: the buffer is too small for the tables and one slab.
         """
-        nr_buckets = 1 << max(len(memory) // _BYTES_PER_BUCKET, 1).bit_length() - 1
-        table = -(-Slabs.table_bytes() // PAGE_SIZE) * PAGE_SIZE
-        start = -(-(table + nr_buckets * _WORD_BYTES) // PAGE_SIZE) * PAGE_SIZE
+        table, nr_buckets, start = layout(len(memory))
         if start + SLAB_BYTES > len(memory):
             raise UsageError(f"a store needs at least {start + SLAB_BYTES} bytes, there are {len(memory)}")
         self._memory = memory
