@@ -7,7 +7,7 @@ DEMO   ?= examples/noisy-neighbour.yaml
 DEMO_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format coverage bench soak clean
+.PHONY: help setup demo test lint format coverage bench calibrate soak clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -44,11 +44,21 @@ coverage: $(STAMP)  ## branch coverage of the engine, run as plain Python (two m
 	  tests/property tests/conformance tests/golden --cov=epcgroup.engine --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98
 
-bench: $(STAMP)  ## all benchmarks; writes benchmarks/results/*.json
+bench: $(STAMP)  ## all benchmarks (half an hour); writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.engine_call
+	$(BIN)/python -m benchmarks.engine_growth
+	$(BIN)/python -m benchmarks.engine_start
 	$(BIN)/python -m benchmarks.pager
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.sim
+	$(BIN)/python -m benchmarks.traces
+	$(BIN)/python -m benchmarks.policies
+	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.fleet
+
+calibrate: $(STAMP)  ## is the simulator true? live against simulated, and published figures (ten minutes, idle machine)
+	$(BIN)/python -m benchmarks.calibration
 
 soak: $(STAMP)  ## half a million evictions under concurrent writers, with a negative control
 	$(BIN)/python -m benchmarks.soak

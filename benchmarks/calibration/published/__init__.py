@@ -1,0 +1,1 @@
+"""Experiments others have published, in virtual time: one module each, with a function ``case()``."""
