@@ -1,8 +1,8 @@
 """The simulator against libCacheSim on a trace in the form of its samples (time, object, size, next access).
 
 Ratios of processor time: end to end, from the text to the misses of a cache of ``CACHE_PAGES``; and of a
-replay, each from its own binary form. Sizes of objects are left out on both sides: one object, one page. Here every
-object is a request too, whose latency is counted; there is nothing but hits and misses.
+replay, each from its own binary form. Sizes of objects are left out on both sides: one object, one page. Here
+every object is a request too, whose latency is counted; there is nothing but hits and misses.
 """
 
 import tempfile

@@ -101,7 +101,7 @@ def _chance(rows: list[Compared]) -> str:
     """How far single runs differ from each other, live and simulated."""
     spread = [(row.high - row.low) / row.simulated for row in rows if not row.is_few]
     seen = [(row.live_high - row.live_low) / row.live for row in rows if not row.is_few]
-    return f"up to {max(spread):.0%} between seeds and {max(seen):.0%} between live runs"
+    return f"up to {max(spread):.0%} (simulated) and {max(seen):.0%} (live, of the few there are)"
 
 
 def _load(path: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -128,13 +128,13 @@ def report(options: argparse.Namespace) -> None:
                 "date": datetime.date.today().isoformat(),
                 "machine": f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['memory_gib']} GiB, Linux"
                 f" {machine['kernel']}, Python {machine['python']}",
-                "nr_live": f"{options.repeats} runs (`refault`: 1)",
+                "nr_live": f"{options.repeats} run(s) (`refault`: 1)",
                 "load": str(machine["load_1min"]),
                 "nr_seeds": str(options.seeds),
                 "agreement_table": page.agreement_table(rows),
                 "agreement_summary": page.agreement_summary(rows),
                 "order_table": page.order_table(orders),
-                "second_chance": _range([row.difference for row in kernels]) + " in evictions",
+                "second_chance": _range([row.difference for row in kernels]),
                 "chance": _chance(rows),
                 "locality_table": page.locality_table(localities),
                 "speed_table": page.speed_table(rates),

@@ -17,7 +17,7 @@ COMMAND: Final = "python -m benchmarks.calibration --measure"
 
 _WORKLOADS_COMMENT: Final = """What the programs of epcgroup.workloads cost, for their models.
 Measured from the programs as they run in a roomy EPC (pages: in one of few pages); medians.
-Times are processor time of the program (start_ns, fill_*, load_*: elapsed time in ordinary memory)."""
+Times are processor time of the program (start_ns, and fill_* of kv: elapsed time)."""
 
 
 def head() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.calibration.bench import Running, running
+from benchmarks.calibration.bench import Running, processor_ns, running
 from benchmarks.calibration.figure import Figure
 from epcgroup.client.report import Report
 from epcgroup.units import PAGE_SIZE
@@ -25,7 +25,7 @@ _SETTLE_S: Final = 0.3
 KEYS_PER_LEAF: Final = ORDER - 1
 _KEY_BYTES: Final = 4
 _ROUNDS: Final = 3
-#: Load phases are elapsed time, which only grows when others disturb: the least of so many counts.
+#: What a load phase takes only grows when others disturb: the least of so many counts.
 _LOADS: Final = 3
 
 _SMALL, _LARGE = 1000, 16000
@@ -54,14 +54,14 @@ def processor_ns_of(words: Sequence[str]) -> float:
 
 
 def load_ns_of(words: Sequence[str]) -> int:
-    """Return the time from the start of a workload in ordinary memory until it works: the least of some."""
+    """Return the processor time of a workload in ordinary memory until it works: the least of some runs."""
     return min(_load_ns(words) for _ in range(_LOADS))
 
 
 def _load_ns(words: Sequence[str]) -> int:
-    with running([*words, "--plain"]) as program:
+    with running([*words, "--plain", "--rate", "1"]) as program:
         program.wait_until_working()
-        return first_line(program.lines()).t_ns - program.started_ns
+        return processor_ns(program.process.pid)
 
 
 def first_line(lines: Sequence[Report]) -> Report:

@@ -1,6 +1,7 @@
 """The compiled loop against a simulator in plain Python: every count and every time, on tiny scenarios."""
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,7 @@ def _figures(result: Result) -> dict[str, list[int]]:
     return {name: result.pods[-1, :, column].tolist() for column, name in enumerate(POD_COLUMNS)}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40,
     deadline=None,

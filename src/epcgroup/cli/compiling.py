@@ -7,6 +7,7 @@ Imports Numba: to be imported by commands that are going to use the engine.
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from numba.core import event
@@ -42,6 +43,7 @@ class Waiting(event.Listener):
             self._spent_ns += self._clock_ns() - self._began_ns
 
 
+@cache
 def say_when_compiling() -> None:
-    """From now on in this process, tell the person when compiling takes more than a second."""
+    """From now on in this process, tell the person when compiling takes more than a second; once is enough."""
     event.register("numba:compile", Waiting())  # type: ignore[no-untyped-call]

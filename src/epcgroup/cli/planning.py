@@ -27,9 +27,13 @@ dask_option = click.option(
 
 def pool(nr_threads: int | None, address: str | None) -> AbstractContextManager["Pool"]:
     """Give where to simulate: a Dask cluster if there is an address, else threads."""
+    from epcgroup.cli.compiling import say_when_compiling
     from epcgroup.plan.pool import dask, nr_cpus, threads
 
-    return dask(address) if address is not None else threads(nr_threads or nr_cpus())
+    if address is not None:
+        return dask(address)
+    say_when_compiling()
+    return threads(nr_threads or nr_cpus())
 
 
 @contextmanager

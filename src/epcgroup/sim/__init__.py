@@ -1,1 +1,1 @@
-"""The machine in virtual time: the place of the simulator, which comes next."""
+"""The machine in virtual time: one engine; programs as models or traces; costs as data: ``machine.py``."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import inlined, nth
+from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.sim import layout as at
 
 _BITS: Final = 5
@@ -33,7 +33,7 @@ def _change(pods: NDArray[np.int64], row: int, before: int, after: int, time: in
     pods[here, at.NR_PRODUCTIVE] += (after == at.PRODUCTIVE) - (before == at.PRODUCTIVE)
 
 
-@inlined
+@jit
 def become(tasks: NDArray[np.int64], pods: NDArray[np.int64], task: int, mood: int, time: int) -> None:
     """Note that a task idles, works or waits from ``time`` on."""
     before = tasks[nth(task), at.MOOD]

@@ -139,8 +139,8 @@ def _component_problems(component: Component, program: Program) -> Iterator[str]
     in_use = component.nr_pages if component.grows_from_pages is None else component.grows_from_pages
     if not 1 <= component.span <= in_use <= component.nr_pages:
         yield (
-            f"span of {component.span}, {in_use} pages in use of {component.nr_pages}: each is at least 1 and at "
-            "most the next"
+            f"span of {component.span}, {in_use} pages in use of {component.nr_pages}: each is at least 1 "
+            "and at most the next"
         )
     if component.growth_pages_per_s < 0:
         yield f"growth_pages_per_s of {component.growth_pages_per_s}: 0 or more"

@@ -46,14 +46,15 @@ class Result:
 
     Attributes:
         scenario: what was simulated.
-        times_ns: virtual time of each sample, int64 (T,); the last is the end.
+        times_ns: virtual time of each sample, int64 (T,); the last is the end, none is at 0.
         pods: int64 (T, pods, len(POD_COLUMNS)).
         node: int64 (T, len(NODE_COLUMNS)).
         reclaimed_by: int64 (T, pods, pods + 1): pages of the row's pod written out on behalf of the column's;
-            the last column is the machine (ksgxd).
-        latency: int64 (T, pods, buckets): answered requests by bucket of ``abi/histogram.py``, in ns.
+            the last column is the machine: ksgxd's pages that no pod can be blamed for (``blame.py``).
+        latency: int64 (T, pods, buckets): answered requests by bucket of ``abi/histogram.py``, in ns; as many
+            buckets as the longest time needs.
         nr_accesses: page references in all.
-        digest: SHA-256 over all of the above: equal for equal input and seed, on any machine.
+        digest: SHA-256 over all of the above: equal for equal input and seed, on any number of threads.
         messages: what people should know (pods that never fitted, programs killed, a model's limits).
     """
 
