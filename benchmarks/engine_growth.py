@@ -108,11 +108,12 @@ def draw(rows: dict[str, Any], sizes: range) -> None:
             costs = [cell[key] / cells[0][key] for cell in cells]
             axes.plot(list(sizes), costs, style, color=colour, label=f"{what}, {hits:.0%} hits")
     axes.set_yscale("log", base=2)
+    axes.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     axes.set_xticks(list(sizes), [f"$2^{{{size}}}$" for size in sizes])
     axes.set_xlabel("pages of EPC")
     axes.set_ylabel(f"cost, relative to $2^{{{sizes[0]}}}$ pages")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     figure.savefig(PICTURE, metadata={"Date": None})
 
 

@@ -45,5 +45,5 @@ class Waiting(event.Listener):
 
 @cache
 def say_when_compiling() -> None:
-    """From now on in this process, tell the person when compiling takes more than a second; once is enough."""
+    """From now on in this process, say when compiling takes more than a second; once is enough."""
     event.register("numba:compile", Waiting())  # type: ignore[no-untyped-call]
