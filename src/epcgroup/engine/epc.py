@@ -4,8 +4,7 @@ No method waits. An operation that needs room answers ``EVICT`` with a batch in 
 writes the pages out, calls ``finish`` and asks again.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,13 +138,6 @@ class Epc(GroupFace):
         The caller checks numbers once: they are not checked here, on the path of every fault.
         """
         return _OUTCOMES[self._access(self._buffer, number, page, charged)]
-
-    def fault_function(self) -> Callable[[int, int, int], int]:
-        """Return ``fault`` without this face, for loops that ask for every page fault.
-
-        It takes (enclave, page, group charged) and returns the number of an ``Outcome``.
-        """
-        return partial(self._access, self._buffer)
 
     def undo_fault(self, number: int, page: int) -> None:
         """Take back CREATED or LOADED: the machine could not put the page in place."""
