@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.machine import write_result
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state.outcome import Outcome
 
 BUDGET_US = 2.0
 _CALLS = 4000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SIZE
 
 NR_GROUPS = 16

@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.engine_rig import enclave_of
 from epcgroup.engine import group
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.state import Sizes
+from epcgroup.state import layout as at
+from epcgroup.state.layout import Sizes
 
 _CHUNK = 1 << 22
 _HUGE_FRAMES = 1 << 27

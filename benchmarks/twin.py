@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import native_build
-from epcgroup.engine import series, state
-from epcgroup.engine.state import State
+from epcgroup.state import layout as state
+from epcgroup.state import series
+from epcgroup.state.layout import State
 
 SOURCE = "engine_twin.c"
 

@@ -7,11 +7,11 @@ seen. What a touch costs is not part of a policy: here it takes the time of a hi
 
 from typing import Final
 
-from epcgroup.engine.jit import nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import nth
 from epcgroup.sim.policy import queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_LIST, FRAME_OWN, LIST_OWN, Memory
+from epcgroup.state.layout import State
 
 _ALL: Final = 0
 #: Columns of a frame: how many pages had come to the list before it; whether it was touched while tried.

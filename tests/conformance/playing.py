@@ -6,11 +6,12 @@ import epcgroup.conformance.replay  # noqa: F401  (fills the table of operations
 from epcgroup.conformance.names import OPERATIONS, RefusalError
 from epcgroup.conformance.player import LivelockError, Player
 from epcgroup.conformance.script import parse
-from epcgroup.engine import invariants, reclaim, tree
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
+from epcgroup.engine import invariants, reclaim
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import PageState
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state import tree
+from epcgroup.state.outcome import PageState
 
 PAGE = 4096
 #: The recorded series, and with ours.

@@ -3,7 +3,7 @@
 import pytest
 
 from epcgroup.engine import allocate, enclave
-from epcgroup.engine import state as at
+from epcgroup.state import layout as at
 from tests.conformance.playing import EVERY, Machine
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from epcgroup.engine import state as at
+from epcgroup.state import layout as at
 from tests.conformance.playing import EVERY, LIMITED, PAGE, RECORDED, Machine
 
 _REFUSED, _OK = {"ret": "-16"}, {"ret": "0"}

@@ -6,7 +6,7 @@ shares them.
 
 import pytest
 
-from epcgroup.engine import state as at
+from epcgroup.state import layout as at
 from tests.conformance.playing import EVERY, LIMITED, PAGE, Machine
 
 _INVALID, _RANGE = "-22", "-34"

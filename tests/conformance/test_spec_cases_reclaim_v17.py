@@ -2,7 +2,7 @@
 
 import pytest
 
-from epcgroup.engine import state as at
+from epcgroup.state import layout as at
 from tests.conformance.playing import LIMITED, Machine
 
 _ADDED = {"ret": "0", "count": "1"}

@@ -3,8 +3,8 @@
 import pytest
 
 from epcgroup.engine import oom
-from epcgroup.engine import state as at
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 from tests.conformance.playing import EVERY, Machine
 
 _OK, _LIVELOCK = {"ret": "0"}, {"livelock": "1"}

@@ -6,8 +6,8 @@ That controller (SEAN) is not one of our series. ``fair`` has its aims under nam
 
 import pytest
 
-from epcgroup.engine import files
 from epcgroup.errors import UsageError
+from epcgroup.state import files
 from tests.conformance.playing import PAGE, RECORDED, Machine
 from tests.unit.engine.driving import Driver, enclave_in, machine
 

@@ -11,7 +11,7 @@ import pytest
 from epcgroup.conformance.player import Player
 from epcgroup.conformance.replay import replay, trace
 from epcgroup.engine import invariants
-from epcgroup.engine.series import SERIES
+from epcgroup.state.series import SERIES
 
 _ARCHIVE = Path(__file__).with_name("traces.tar.xz")
 _EXPECTED = {"mainline": 80, "v2": 86, "v17": 88}

@@ -4,8 +4,8 @@ Written from the behaviour's description, not from the engine. It knows series m
 operations the pager uses.
 """
 
-from epcgroup.engine.outcome import Outcome
-from epcgroup.engine.series import Series
+from epcgroup.state.outcome import Outcome
+from epcgroup.state.series import Series
 from tests.property.model_parts import PAGE, Enclave, Group, Pass
 
 

@@ -7,12 +7,12 @@ For tiny scenarios; pods start, and die without starting again.
 from collections import deque
 
 from epcgroup.engine import enclave
-from epcgroup.engine import series as on
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome, Written
 from epcgroup.sim import costs as models
 from epcgroup.sim import draws
 from epcgroup.sim.scenario import Scenario
+from epcgroup.state import series as on
+from epcgroup.state.outcome import Outcome, Written
 from tests.property.sim_reference_task import IDLE, PRODUCTIVE, ROOM, STALLED, Rng, Task
 
 NEVER = 2**62

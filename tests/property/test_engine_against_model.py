@@ -18,11 +18,11 @@ from hypothesis.stateful import (
 )
 
 from epcgroup.engine import invariants
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome, PageState
-from epcgroup.engine.series import SERIES
 from epcgroup.errors import GroupBusyError
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome, PageState
+from epcgroup.state.series import SERIES
 from tests.property.model import Model
 from tests.property.model_parts import PAGE, Enclave, Group
 

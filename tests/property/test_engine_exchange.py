@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epcgroup.engine import invariants, reclaim
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome, PageState
-from epcgroup.engine.series import SERIES
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome, PageState
+from epcgroup.state.series import SERIES
 from tests.unit.engine.driving import Driver, enclave_in, machine
 
 #: V2 without its fault B1: pages made on demand would never be scanned.

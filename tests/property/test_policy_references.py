@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epcgroup.engine.outcome import Outcome
 from epcgroup.sim.policy import SECOND_CHANCE, names
 from epcgroup.sim.policy.replay import one_group, replay
 from epcgroup.sim.policy.steps import Steps
+from epcgroup.state.outcome import Outcome
 from tests.unit.sim.policy.references import REFERENCES, fewest_misses, next_use
 
 _NR_PAGES = 40

@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epcgroup.abi.histogram import bucket_of
-from epcgroup.engine.series import SERIES
 from epcgroup.sim.machine import simulate
 from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Result
 from epcgroup.sim.scenario import Component, ContainerSpec, PodSpec, Program, Requests, Scenario
+from epcgroup.state.series import SERIES
 from epcgroup.units import LIMIT_MAX, PAGE_SIZE
 from tests.property.sim_reference import Reference
 

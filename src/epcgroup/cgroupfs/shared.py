@@ -1,7 +1,7 @@
 """Reading the files of the groups out of a pager's shared state, without asking the pager.
 
 A reader never blocks and never delays a fault: the arrays are mapped read-only and rendered here. What must
-not live here: the layout and the texts, which are the engine's (``engine.state``, ``engine.files``).
+not live here: the layout and the texts, which are in ``epcgroup.state``.
 """
 
 import mmap
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from epcgroup.cgroupfs.errnos import file_error
 from epcgroup.cgroupfs.served import GONE
-from epcgroup.engine import files as engine_files
-from epcgroup.engine import state as at
-from epcgroup.engine import tree as engine_tree
 from epcgroup.errors import NoSuchGroupError, UsageError
+from epcgroup.state import files as engine_files
+from epcgroup.state import layout as at
+from epcgroup.state import tree as engine_tree
 
 _T = TypeVar("_T")
 

@@ -82,7 +82,7 @@ def fleet(
 
 
 def _known_series(names: tuple[str, ...]) -> tuple[str, ...]:
-    from epcgroup.engine.series import find
+    from epcgroup.state.series import find
 
     for name in names:
         find(name)

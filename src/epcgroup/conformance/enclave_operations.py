@@ -15,8 +15,8 @@ from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import Operation, parse_pages
 from epcgroup.conformance.world import Enclave, Process
 from epcgroup.engine import enclave, fault
-from epcgroup.engine import state as at
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 
 _OK: Final = "ret=0"
 ERESTARTSYS: Final = 512

@@ -7,7 +7,7 @@ from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import Operation, parse_pages
 from epcgroup.conformance.world import Guest
 from epcgroup.engine import vepc
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state.outcome import Outcome
 
 _OK: Final = "ret=0"
 

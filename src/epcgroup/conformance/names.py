@@ -7,8 +7,8 @@ from typing import Final
 from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import Operation
 from epcgroup.conformance.world import Enclave, Guest, Process
-from epcgroup.engine import tree
 from epcgroup.errors import UsageError
+from epcgroup.state import tree
 
 
 class RefusalError(UsageError):

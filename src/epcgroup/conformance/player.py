@@ -8,11 +8,11 @@ from typing import Final
 
 from epcgroup.conformance.world import Backing, Enclave, Guest, Mapping, Process
 from epcgroup.engine import allocate, background, enclave, reclaim, shared
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import UsageError
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.outcome import Outcome
 
 _EVICT: Final = (Outcome.EVICT, -Outcome.EVICT)
 

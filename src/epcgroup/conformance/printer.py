@@ -7,10 +7,11 @@ import numpy as np
 from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import format_pages
 from epcgroup.conformance.world import Enclave, Guest
-from epcgroup.engine import lists, tree
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.limit import format_limit
+from epcgroup.engine import lists
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state import tree
+from epcgroup.state.limit import format_limit
 
 
 def state_lines(player: Player) -> Iterator[str]:

@@ -16,7 +16,7 @@ from epcgroup.conformance.player import LivelockError, Player
 from epcgroup.conformance.printer import state_lines
 from epcgroup.conformance.script import Operation, parse
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.series import Series
+from epcgroup.state.series import Series
 
 #: The modules that fill OPERATIONS.
 _FILLED_BY = (machine_operations, enclave_operations, sgx2_operations, guest_operations)

@@ -9,8 +9,8 @@ from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import Operation, parse_pages
 from epcgroup.conformance.world import Enclave, Process
 from epcgroup.engine import fault, sgx2
-from epcgroup.engine import state as at
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 
 
 def _call(player: Player, op: Operation, one: Callable[[Enclave, int], int]) -> str:

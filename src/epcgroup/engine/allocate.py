@@ -4,12 +4,12 @@ A step answers with a frame (> 0) or with a negative ``Outcome``. ``-EVICT`` mea
 act on it, finish it and call the step again with the same arguments.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import background, misc, page, reclaim, section, shared, walk
 from epcgroup.engine import group as groups
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 EVICT = -3
 BUSY = -4

@@ -7,12 +7,12 @@ wants.
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import group as groups
 from epcgroup.engine import reclaim, shared, walk
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 _SHIFT = 12
 _YOUNG = 1

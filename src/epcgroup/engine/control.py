@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from epcgroup.engine import files, group, limit
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.state import Names, State
+from epcgroup.engine import group
 from epcgroup.errors import TableFullError, UsageError
+from epcgroup.state import files, limit
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import Names, State
 from epcgroup.units import nr_pages
 
 

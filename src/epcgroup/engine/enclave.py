@@ -5,11 +5,11 @@ counting. They are charged all the time and freed only with the enclave. Every s
 what it took so far is held in ``ENCLAVE_HELD`` until it is called again.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import allocate, lru, page, table
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 VA_SLOTS = 512
 CREATED = 1

@@ -7,10 +7,11 @@ state is laid out on the other side; the order of the arrays is that of ``state.
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, fault, pointers
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.compiled import pointers
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.engine import background, fault
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @inlined

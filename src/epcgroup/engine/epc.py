@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, enclave, entry, fault, files, group, lists, reclaim, run, section
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
+from epcgroup.engine import background, enclave, entry, fault, group, lists, reclaim, run, section
 from epcgroup.engine.groupface import GroupFace
-from epcgroup.engine.outcome import Outcome, PageState
-from epcgroup.engine.series import Series
-from epcgroup.engine.state import Buffer, Names, Sizes, State
 from epcgroup.errors import NoSuchEnclaveError, NoSuchGroupError, TableFullError, UsageError
+from epcgroup.state import files
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import Buffer, Names, Sizes, State
+from epcgroup.state.outcome import Outcome, PageState
+from epcgroup.state.series import Series
 from epcgroup.units import PAGE_SIZE
 
 _OUTCOMES = tuple(Outcome)

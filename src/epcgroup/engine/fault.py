@@ -4,11 +4,11 @@ The step answers with an ``Outcome`` as a positive number. Source: sgx_vma_fault
 sgx_encl_eaug_page.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import allocate, enclave, lru
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 HIT = 0
 CREATED = 1

@@ -4,10 +4,11 @@ Every charged page and every child object holds one reference. A removed group k
 still walked by reclaim, and is freed with its last reference; then a removed parent may follow.
 """
 
-from epcgroup.engine import holders, pointers, walk
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.compiled import pointers
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.engine import holders, walk
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @jit

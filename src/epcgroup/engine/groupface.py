@@ -1,9 +1,10 @@
 """The part of the Python face that deals with groups: the tree, its files, its members."""
 
-from epcgroup.engine import control, files, group, pressure, tree
-from epcgroup.engine import state as at
-from epcgroup.engine.state import Names, State
+from epcgroup.engine import control, group
 from epcgroup.errors import GroupBusyError, GroupExistsError, NoSuchGroupError, TableFullError, UsageError
+from epcgroup.state import files, pressure, tree
+from epcgroup.state import layout as at
+from epcgroup.state.layout import Names, State
 
 
 class GroupFace:

@@ -5,9 +5,9 @@ creation. A child enters with its first page, or when a walk begins at it, and l
 empty: each empty group is looked at once. Walks, cursors and what they find are as without it.
 """
 
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @inlined

@@ -8,12 +8,13 @@ the list its flags say. Records: page words, child counts and slots agree with t
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import lists, tree
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
+from epcgroup.engine import lists
 from epcgroup.engine.misc import above
-from epcgroup.engine.state import State
 from epcgroup.errors import InvariantError
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state import tree
+from epcgroup.state.layout import State
 from epcgroup.units import PAGE_SIZE
 
 _FREE, _LISTED, _FIXED = 1, 2, 3

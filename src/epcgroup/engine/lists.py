@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import jit
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 
 @jit

@@ -5,11 +5,11 @@ group and of all levels above it (``GROUP_NR_LRU_TREE``) move with the lists, so
 below" is one look.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import holders
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 
 @inlined

@@ -4,10 +4,10 @@ Amounts and counters are u64 kept as int64 bit patterns; ``above`` compares them
 controller knows nothing of EPC: any resource can be charged. Source: kernel/cgroup/misc.c.
 """
 
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 _SIGN = -(2**63)
 #: Results of try_charge besides 0 and a refusing level.

@@ -3,10 +3,10 @@
 Source: V2 14/18, sgx_epc_oom: groups in pre-order, oldest entry first; guest pages are thrown off the list.
 """
 
+from epcgroup.compiled.jit import jit
 from epcgroup.engine import enclave, lru, walk
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @jit

@@ -3,12 +3,12 @@
 Every way a page can leave EPC ends in ``release``; it is the only place that gives a charge back.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import group as groups
 from epcgroup.engine import lru, misc, section
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 PAGE_BYTES = 4096
 

@@ -5,11 +5,11 @@ progress is kept in one of four contexts of the state (allocation, worker, ksgxd
 can carry out a batch in between. Only one batch is isolated at a time.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import lru, page, walk
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 _STAMP = 2**30 - 1
 

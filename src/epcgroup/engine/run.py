@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, entry, fault, native
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.outcome import Outcome
-from epcgroup.engine.state import State
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.engine import background, entry, fault
 from epcgroup.errors import UsageError
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
+from epcgroup.state.outcome import Outcome
 
 _EVICT = 3
 _BUSY = 4

@@ -5,10 +5,10 @@ its node's list without being linked (``SECTION_FRESH`` counts through them), so
 memory.
 """
 
-from epcgroup.engine import pointers
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.compiled import pointers
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @jit

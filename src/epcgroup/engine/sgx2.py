@@ -4,10 +4,10 @@ The caller has reclaimed in advance (``allocate.reclaim_direct``) and brought th
 negative errno. Source: sgx_enclave_restrict_permissions, sgx_enclave_modify_types, sgx_encl_remove_pages.
 """
 
+from epcgroup.compiled.jit import jit
 from epcgroup.engine import enclave, fault, lru
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 EPERM = -1
 EFAULT = -14

@@ -5,11 +5,11 @@ after the sixth that also found every list empty, an allocation gives up and a l
 Source: V2 17/18, sgx_epc_cgroup_reclaim_pages, __sgx_epc_cgroup_try_charge, reclaim_work_func, max_write.
 """
 
+from epcgroup.compiled.jit import jit
 from epcgroup.engine import oom, reclaim, walk
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 _SHIFT = 12
 #: Passes without a batch after which an operation counts as endless (the recorder's patience).

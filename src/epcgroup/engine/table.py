@@ -1,9 +1,9 @@
 """Rows of the enclave table and ranges of enclave pages: who stands where, first fit."""
 
-from epcgroup.engine import pointers
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.compiled import pointers
+from epcgroup.compiled.jit import jit
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 FULL = -100
 

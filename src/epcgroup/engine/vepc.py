@@ -3,10 +3,10 @@
 A guest area is a row of the enclave table of kind KIND_GUEST. Source: sgx_vepc_fault, sgx_vepc_release.
 """
 
+from epcgroup.compiled.jit import jit
 from epcgroup.engine import allocate, enclave, lru, page, table
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 HIT = 0
 CREATED = 1

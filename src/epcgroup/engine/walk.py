@@ -3,11 +3,11 @@
 Pre-order: parent before children, children in order of creation; removed groups that still exist are visited.
 """
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import holders
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import series as on
+from epcgroup.state.layout import State
 
 _SHIFT = 12
 _PAGES_MASK = 2**52 - 1

@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.series import SERIES
 from epcgroup.node.compare import ROOMY_FACTOR, counted_window
 from epcgroup.node.objects import Manifest
 from epcgroup.node.simulate import SimOptions, scenario_of
@@ -28,6 +27,7 @@ from epcgroup.sim import costs
 from epcgroup.sim.machine import simulate
 from epcgroup.sim.result import Result
 from epcgroup.sim.scenario import Scenario
+from epcgroup.state.series import SERIES
 
 OPTIMUM: Final = "optimum"
 _PERCENTILES: Final = ("p50_ns", "p99_ns", "p999_ns")

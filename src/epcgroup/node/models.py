@@ -40,7 +40,7 @@ _ALL: Final = "all"
 _MAX_RATE: Final = 1e9
 _MAX_COUNT: Final = 100_000_000
 #: Not for data: the SECS, a VA page for each 512 pages, and what the worker of a group keeps free below its
-#: limit. Source: SDM vol. 3D, 34.5; ``engine/series.py``, nr_margin.
+#: limit. Source: SDM vol. 3D, 34.5; ``state/series.py``, nr_margin.
 _SECS_PAGES: Final = 1
 _PAGES_OF_VA: Final = 512
 _KEPT_FREE_PAGES: Final = 32

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from epcgroup.abi.histogram import Histogram
 from epcgroup.client.report import Report
-from epcgroup.engine.series import SERIES
 from epcgroup.errors import EpcError, UsageError
 from epcgroup.node.claims import effective_claim
 from epcgroup.node.models import Model
@@ -20,6 +19,7 @@ from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
 from epcgroup.sim.result import PHASES, POD_COLUMNS, Result
 from epcgroup.sim.scenario import ContainerSpec, PodSpec, Program, Scenario
 from epcgroup.sim.trace.format import read_header
+from epcgroup.state.series import SERIES
 from epcgroup.units import LIMIT_MAX, PAGE_SIZE
 
 _COLUMN: Final = {name: index for index, name in enumerate(POD_COLUMNS)}

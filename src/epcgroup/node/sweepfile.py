@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from epcgroup import __version__
-from epcgroup.engine.series import SERIES
 from epcgroup.errors import InvalidDurationError, InvalidSizeError, UsageError
 from epcgroup.node.fields import Field, did_you_mean, read_documents
 from epcgroup.node.manifest import decode, load_manifest
@@ -22,6 +21,7 @@ from epcgroup.plan.space import Axis, Between, Choice, Space, between
 from epcgroup.plan.sweep import Sweep
 from epcgroup.sim import costs, policy
 from epcgroup.sim.scenario import Scenario
+from epcgroup.state.series import SERIES
 from epcgroup.units import PAGE_SIZE, parse_size
 
 _FIELDS: Final = ("manifest", "duration", "warm-up", "seed", "reps", "grid", "random")

@@ -13,7 +13,6 @@ from epcgroup.abi.peer import Peer
 from epcgroup.abi.protocol import Hello, Mapped, Welcome, WelcomeFlag
 from epcgroup.abi.userfaultfd import DEVICE_PATH, Feature
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import EpcExhaustedError, PlatformError, ProtocolError, UsageError
 from epcgroup.pager.backing import Backing, nr_present
 from epcgroup.pager.enclave import Enclave
@@ -25,6 +24,7 @@ from epcgroup.pager.reclaim import Reclaimer
 from epcgroup.pager.seal import Seal
 from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.store import Budget, Slab
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SIZE
 
 #: What /proc shows for a userfaultfd. Source: fs/userfaultfd.c, anon_inode_create_getfile.

@@ -9,9 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.series import WALK, WALK_ONE_LIST
 from epcgroup.errors import NotSupportedError
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.evict import PagesLostError
@@ -19,6 +17,8 @@ from epcgroup.pager.loop import Urgency
 from epcgroup.pager.poison import Poisoner, Reason
 from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.take import Taker, by_enclave
+from epcgroup.state import layout as at
+from epcgroup.state.series import WALK, WALK_ONE_LIST
 from epcgroup.units import PAGE_SIZE
 
 _MAPPED: Final = int(State.MAPPED)

@@ -3,9 +3,7 @@
 import numpy as np
 
 from epcgroup.engine import entry
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.pager import fastpath
 from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.enclave import (
@@ -23,6 +21,8 @@ from epcgroup.pager.enclave import (
 )
 from epcgroup.pager.seal import NONCE_BYTES
 from epcgroup.pager.table import table
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SIZE
 
 

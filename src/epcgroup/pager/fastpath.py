@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.abi.userfaultfd import UFFDIO_COPY, UFFDIO_ZEROPAGE, Event
-from epcgroup.engine import entry, native
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.outcome import Outcome
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined, jit
+from epcgroup.engine import entry
 from epcgroup.pager.enclave import (
     ROW_BASE,
     ROW_FREE,
@@ -31,6 +30,8 @@ from epcgroup.pager.enclave import (
 )
 from epcgroup.pager.seal import RECORD_BYTES
 from epcgroup.pager.syscalls import address_of, epoll_wait, ioctl, memcpy, now_ns, read
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SHIFT
 
 # Words of the desk, int64. What the caller sets:

@@ -17,7 +17,6 @@ from cryptography.exceptions import InvalidTag
 from epcgroup.abi.recording import Kind
 from epcgroup.abi.userfaultfd import MESSAGE_STRUCT
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import InvariantError, SealError
 from epcgroup.pager import backing, fastpath
 from epcgroup.pager.attribution import Attribution
@@ -31,6 +30,7 @@ from epcgroup.pager.reclaim import Reclaimer
 from epcgroup.pager.room import Room
 from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.store import SLOT_BYTES, Budget
+from epcgroup.state.outcome import Outcome
 
 _MAPPED: Final = int(State.MAPPED)
 _YOUNG: Final = int(State.YOUNG)

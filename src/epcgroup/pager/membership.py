@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.state import ROOT
 from epcgroup.errors import InvalidLimitError, NoSuchGroupError, NoSuchProcessError
+from epcgroup.state.layout import ROOT
 
 _MAX_ANCESTORS: Final = 64
 _MAX_DIGITS: Final = 11

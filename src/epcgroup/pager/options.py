@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epcgroup.abi.protocol import LEAST_EPC_BYTES
-from epcgroup.engine.series import SERIES
 from epcgroup.errors import InvalidSizeError
+from epcgroup.state.series import SERIES
 from epcgroup.units import PAGE_SIZE, format_size, parse_size
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from epcgroup.abi import protocol
 from epcgroup.abi.peer import Peer
 from epcgroup.abi.userfaultfd import Feature, offered_features
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
 from epcgroup.errors import ProtocolError
 from epcgroup.pager import footprint
@@ -39,6 +38,7 @@ from epcgroup.pager.statistics import Histogram, Statistics
 from epcgroup.pager.store import Budget
 from epcgroup.pager.take import Taker
 from epcgroup.pager.warmup import Compilations
+from epcgroup.state import layout as at
 
 #: Seconds between two rounds of housekeeping (audit, trimming, members that have ended).
 _TICK_SECONDS: Final = 1.0

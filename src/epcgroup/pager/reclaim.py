@@ -10,8 +10,6 @@ from functools import partial
 import numpy as np
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Written
-from epcgroup.engine.state import BATCH_ROWS
 from epcgroup.pager import runs
 from epcgroup.pager.ager import Ager
 from epcgroup.pager.attribution import Attribution
@@ -22,6 +20,8 @@ from epcgroup.pager.poison import Poisoner, Reason
 from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.store import Budget
 from epcgroup.pager.take import Taker, by_enclave
+from epcgroup.state.layout import BATCH_ROWS
+from epcgroup.state.outcome import Written
 from epcgroup.units import PAGE_SIZE
 
 _WRITTEN = int(Written.WRITTEN)

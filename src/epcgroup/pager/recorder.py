@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from epcgroup.abi import recording
 from epcgroup.abi.recording import Kind
-from epcgroup.engine import files
 from epcgroup.engine.epc import Epc
 from epcgroup.errors import NoSuchGroupError, UsageError
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.fault import FaultServer, Note
+from epcgroup.state import files
 
 #: Words that wait at most: 16 MiB, a million events.
 _MAX_WORDS: Final = 1 << 21

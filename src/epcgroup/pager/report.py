@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from epcgroup.engine import files
 from epcgroup.pager import footprint
 from epcgroup.pager.store import SLOT_BYTES
+from epcgroup.state import files
 
 if TYPE_CHECKING:
     from epcgroup.pager.pager import Pager

@@ -4,13 +4,13 @@ from time import perf_counter_ns
 from typing import Final
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.placing import Placer
 from epcgroup.pager.poison import Poisoner, Reason
 from epcgroup.pager.reclaim import Reclaimer
 from epcgroup.pager.statistics import Statistics
+from epcgroup.state.outcome import Outcome
 
 #: Batches (or background passes) one fault pays for before its thread is sent to ask again.
 _MAX_ROUNDS: Final = 64

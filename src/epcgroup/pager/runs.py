@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.abi.memory import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import entry
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
 from epcgroup.pager import syscalls
 from epcgroup.pager.enclave import State
 from epcgroup.pager.pages import ENCLAVE, GROUP, SCRATCH
+from epcgroup.state import layout as at
 from epcgroup.units import PAGE_SHIFT
 
 #: A file or pipe ended early.

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import jit
+from epcgroup.compiled.jit import jit
 from epcgroup.errors import SealError
 from epcgroup.pager.pages import MAX_PAGES, Pages
 from epcgroup.pager.table import table

@@ -10,7 +10,7 @@ import numpy as np
 from numba import config, types
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import inlined
+from epcgroup.compiled.jit import inlined
 
 EINTR: Final = 4
 EIO: Final = 5

@@ -10,12 +10,12 @@ import numpy as np
 from numba.core import event
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.pager import runs
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import ROW_GROUP, ROW_NUMBER
 from epcgroup.pager.pages import Pages
 from epcgroup.pager.seal import RECORD_BYTES, Seal
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SIZE
 
 _NR_EPC_PAGES = 96

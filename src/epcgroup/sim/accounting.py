@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.sim import layout as at
 
 _BITS: Final = 5

@@ -4,12 +4,12 @@ A batch that serves a limit counts for the pod of the limit. A batch of ksgxd se
 count for those whose allocations used up the free pages, in the order in which they did.
 """
 
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.engine import reclaim
-from epcgroup.engine import state as engine
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
 from epcgroup.sim import layout as at
 from epcgroup.sim.layout import MAX_DEBTS, Arrays
+from epcgroup.state import layout as engine
+from epcgroup.state.layout import State
 
 _WRITTEN = 0
 

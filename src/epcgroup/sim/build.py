@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import state as engine
 from epcgroup.sim import accounting, draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.costs import Costs
@@ -26,6 +25,7 @@ from epcgroup.sim.scenario import (
     Scenario,
 )
 from epcgroup.sim.trace.format import Trace
+from epcgroup.state import layout as engine
 
 #: References drawn ahead for one task, at least.
 _ROOM: Final = 64

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from epcgroup.engine import series as on
 from epcgroup.errors import UsageError
 from epcgroup.sim import costs
 from epcgroup.sim.policy import SECOND_CHANCE
@@ -20,6 +19,7 @@ from epcgroup.sim.scenario import (
     Scenario,
 )
 from epcgroup.sim.trace.format import Trace
+from epcgroup.state import series as on
 from epcgroup.units import PAGE_SIZE
 
 #: Virtual time is counted in 2**62 picoseconds.

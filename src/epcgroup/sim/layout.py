@@ -1,7 +1,7 @@
 """Every array of a simulation: its dtype, its columns, what they hold. Times are picoseconds of virtual time.
 
 All integers: the same input gives the same result on any number of threads. The engine's own state is the
-array ``buffer``; see ``engine/state.py``. What must not live here: any rule.
+array ``buffer``; see ``state/layout.py``. What must not live here: any rule.
 """
 
 from typing import Final, NamedTuple

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from epcgroup.engine import series as on
-from epcgroup.engine import state as engine
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.sim import accounting, build
 from epcgroup.sim import layout as at
 from epcgroup.sim.costs import Costs
@@ -21,6 +18,9 @@ from epcgroup.sim.ledger import Ledger
 from epcgroup.sim.result import PHASES
 from epcgroup.sim.samples import Recorder
 from epcgroup.sim.scenario import ContainerSpec, PodSpec, Scenario
+from epcgroup.state import layout as engine
+from epcgroup.state import series as on
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import LIMIT_MAX
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from epcgroup.engine import entry, native
-from epcgroup.engine import state as engine
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined, jit, nth
+from epcgroup.engine import entry
 from epcgroup.sim import layout as at
 from epcgroup.sim import turns
 from epcgroup.sim.accounting import become
@@ -27,6 +27,7 @@ from epcgroup.sim.service import (
     serve,
     sleep_turn,
 )
+from epcgroup.state import layout as engine
 
 #: References of one turn at most, so that a task alone does not keep Python out.
 _TURN: Final = 1 << 16

@@ -6,9 +6,7 @@ from typing import Final
 import numpy as np
 
 from epcgroup.engine import entry
-from epcgroup.engine import series as on
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.state import Sizes
 from epcgroup.errors import UsageError
 from epcgroup.sim import build, checks, costs, loop, requests, service
 from epcgroup.sim import layout as at
@@ -21,6 +19,8 @@ from epcgroup.sim.result import Result
 from epcgroup.sim.samples import Recorder
 from epcgroup.sim.scenario import RECORDED, Scenario
 from epcgroup.sim.trace.format import Trace, read_trace
+from epcgroup.state import series as on
+from epcgroup.state.layout import Sizes
 from epcgroup.units import PAGE_SIZE
 
 #: References until Python looks in: some tenths of a second.

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from epcgroup.engine.jit import inlined, nth
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim import draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.layout import Arrays

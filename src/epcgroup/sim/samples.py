@@ -5,13 +5,13 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import state as engine
-from epcgroup.engine.state import State
 from epcgroup.sim import accounting
 from epcgroup.sim import layout as at
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Result
 from epcgroup.sim.scenario import Scenario
+from epcgroup.state import layout as engine
+from epcgroup.state.layout import State
 
 _POD = {name: column for column, name in enumerate(POD_COLUMNS)}
 _NODE = {name: column for column, name in enumerate(NODE_COLUMNS)}

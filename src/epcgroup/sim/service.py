@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import background, enclave, entry, fault
-from epcgroup.engine import state as engine
-from epcgroup.engine.jit import inlined, jit, nth
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become
 from epcgroup.sim.blame import attribute, charged
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.policy.hooks import answer, arrive
+from epcgroup.state import layout as engine
 
 _EVICT: Final = 3
 _BUSY: Final = 4

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import inlined, jit, nth
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.sim import layout as at
 
 

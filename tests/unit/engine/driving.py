@@ -6,8 +6,8 @@ import numpy as np
 
 from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome, Written
-from epcgroup.engine.series import Series
+from epcgroup.state.outcome import Outcome, Written
+from epcgroup.state.series import Series
 
 PAGE = 4096
 

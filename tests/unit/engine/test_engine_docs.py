@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from epcgroup.engine import files
-from epcgroup.engine import series as on
 from epcgroup.engine.epc import Epc
-from tests.unit.engine import state_layout
+from epcgroup.state import files
+from epcgroup.state import series as on
 from tests.unit.engine.driving import machine
+from tests.unit.state import state_layout
 
 _DOCS = Path(__file__).parents[3] / "docs"
 

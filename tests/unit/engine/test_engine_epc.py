@@ -6,10 +6,8 @@ import mmap
 import numpy as np
 import pytest
 
-from epcgroup.engine import files, invariants, tree
-from epcgroup.engine import state as at
+from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome, PageState
 from epcgroup.errors import (
     GroupBusyError,
     GroupExistsError,
@@ -19,6 +17,9 @@ from epcgroup.errors import (
     TableFullError,
     UsageError,
 )
+from epcgroup.state import files, tree
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome, PageState
 from tests.unit.engine.driving import PAGE, enclave_in, machine
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from epcgroup.engine import state as at
 from epcgroup.engine import vepc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import UsageError
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 from epcgroup.units import LIMIT_MAX
 from tests.unit.engine.driving import PAGE, Driver, enclave_in, machine
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epcgroup.engine import group as groups
-from epcgroup.engine import invariants, lru, tree, walk
-from epcgroup.engine import state as at
+from epcgroup.engine import invariants, lru, walk
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import tree
+from epcgroup.state.layout import State
 
 
 def _machine(nr_groups: int) -> State:
@@ -71,7 +72,8 @@ def test_a_removed_group_leaves_the_links() -> None:
 _COUNTING = """
 import sys
 import numpy as np
-from epcgroup.engine import group as groups, walk, state as at
+from epcgroup.engine import group as groups, walk
+from epcgroup.state import layout as at
 from epcgroup.engine.epc import Epc
 
 class Counted(np.ndarray):

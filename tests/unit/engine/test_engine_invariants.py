@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from epcgroup.engine import invariants
-from epcgroup.engine import state as at
-from epcgroup.engine.state import State
 from epcgroup.errors import InvariantError
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 from tests.unit.engine.driving import Driver, enclave_in, machine
 
 

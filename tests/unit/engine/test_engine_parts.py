@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from epcgroup.engine import allocate, enclave, fault, limit, lists, oom, page, pressure, section, vepc
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
+from epcgroup.engine import allocate, enclave, fault, lists, oom, page, section, vepc
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import InvalidLimitError, LimitRangeError, TableFullError, UsageError
+from epcgroup.state import layout as at
+from epcgroup.state import limit, pressure
+from epcgroup.state import series as on
+from epcgroup.state.outcome import Outcome
 from tests.unit.engine.driving import PAGE, enclave_in, machine
 
 
@@ -187,8 +188,8 @@ def test_the_same_source_runs_as_plain_python() -> None:
 def test_readers_stay_light() -> None:
     """Rendering files in another process imports no compiler."""
     program = (
-        "import sys, epcgroup.engine.files, epcgroup.engine.state\n"
-        "assert 'numba' not in sys.modules and 'epcgroup.engine.jit' not in sys.modules\n"
+        "import sys, epcgroup.state.files, epcgroup.state.layout\n"
+        "assert 'numba' not in sys.modules and 'epcgroup.compiled.jit' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from epcgroup.engine import allocate, background, enclave, fault, reclaim
-from epcgroup.engine import state as at
-from epcgroup.engine.outcome import Outcome
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 from tests.unit.engine.driving import PAGE, Driver, enclave_in, machine
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from benchmarks import native_build, twin
 from epcgroup.engine import invariants
 from epcgroup.engine import run as bulk
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.errors import NoSuchEnclaveError, NoSuchGroupError, UsageError
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome
 
 _BITS = 8
 _PAGE = 4096

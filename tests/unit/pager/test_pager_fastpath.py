@@ -10,13 +10,13 @@ import pytest
 from epcgroup.abi.peer import Peer
 from epcgroup.abi.userfaultfd import MESSAGE_STRUCT, Event
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.pager import fastpath
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.fastpath import Answer
 from epcgroup.pager.seal import Seal
 from epcgroup.pager.store import SLOT_BYTES, Slab
+from epcgroup.state.outcome import Outcome
 
 PAGE = 4096
 NR_PAGES = 64

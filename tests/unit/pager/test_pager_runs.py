@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
 from epcgroup.pager import backing as backings
 from epcgroup.pager import runs
 from epcgroup.pager.backing import MemfdBacking
@@ -17,6 +16,7 @@ from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import State
 from epcgroup.pager.pages import MAX_PAGES, Pages
+from epcgroup.state.outcome import Outcome
 
 PAGE = 4096
 NR_PAGES = 32

@@ -11,13 +11,13 @@ import pytest
 from epcgroup.abi.histogram import bucket_of
 from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
-from epcgroup.engine.series import SERIES
 from epcgroup.errors import UsageError
 from epcgroup.sim.machine import Simulation, simulate
 from epcgroup.sim.result import PHASES, POD_COLUMNS
 from epcgroup.sim.scenario import Component, Program, Requests, Scenario
 from epcgroup.sim.trace.writer import open_writer
+from epcgroup.state.outcome import Outcome
+from epcgroup.state.series import SERIES
 from epcgroup.units import PAGE_SIZE
 from tests.unit.sim.scenarios import figures, pod, program, scenario
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import Function, compiled, sources_digest
-from epcgroup.engine.state import Sizes
+from epcgroup.compiled.jit import Function, compiled, sources_digest
 from epcgroup.errors import UsageError
 from epcgroup.sim.policy import hooks, memory, under
 from epcgroup.sim.policy.interface import Policy
+from epcgroup.state.layout import Sizes
 
 #: From functions as compiled to others of the same arguments.
 _Functions = dict[object, object]

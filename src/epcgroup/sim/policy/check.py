@@ -11,9 +11,9 @@ import numpy as np
 
 from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.outcome import Outcome
-from epcgroup.engine.series import SERIES, Series
 from epcgroup.sim.policy.steps import Steps
+from epcgroup.state.outcome import Outcome
+from epcgroup.state.series import SERIES, Series
 from epcgroup.units import PAGE_SIZE
 
 #: Series by name; V2 without the fault for which it never scans pages made on demand (B1).

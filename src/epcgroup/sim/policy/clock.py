@@ -6,11 +6,11 @@ it found old pages, and fewer leave. With batches of one page both are the same.
 
 from typing import Final
 
-from epcgroup.engine.jit import nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import nth
 from epcgroup.sim.policy import queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_OWN, Memory
+from epcgroup.state.layout import State
 
 _ALL: Final = 0
 _USED: Final = FRAME_OWN

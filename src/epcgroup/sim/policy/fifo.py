@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from epcgroup.engine.state import State
 from epcgroup.sim.policy import queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import Memory
+from epcgroup.state.layout import State
 
 _ALL: Final = 0
 

@@ -13,11 +13,11 @@ goes with them, and the Bloom filters that make the walks cheaper.
 
 from typing import Final
 
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy import queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_LIST, FRAME_OWN, LIST_OWN, Memory
+from epcgroup.state.layout import State
 
 _MOST: Final = 4
 _LEAST: Final = 2

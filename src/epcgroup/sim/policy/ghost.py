@@ -4,9 +4,7 @@ A page that comes back while its ghost is there was evicted too early. An enclav
 given to another one: the serial tells whose ghost it is.
 """
 
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy.memory import (
     FRAME_ELEMENT,
     LIST_GHOST,
@@ -19,6 +17,8 @@ from epcgroup.sim.policy.memory import (
     QUEUE_TAIL,
     Memory,
 )
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 _HEAD = LIST_GHOST + QUEUE_HEAD
 _TAIL = LIST_GHOST + QUEUE_TAIL

@@ -3,7 +3,7 @@
 Source: Fredman, Sedgewick, Sleator, Tarjan, The pairing heap, Algorithmica 1, 1986; merging in two passes.
 """
 
-from epcgroup.engine.jit import inlined, nth
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy.memory import FRAME_NEXT, FRAME_OWN, FRAME_PREVIOUS, LIST_OWN, Memory
 
 KEY = FRAME_OWN

@@ -7,10 +7,10 @@ policy (``under.py``). The loop as written has no policy in it: ``touch`` is one
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import inlined
 from epcgroup.engine import background
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 
 @inlined

@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.state import Sizes, State
 from epcgroup.sim.policy.memory import Memory
+from epcgroup.state.layout import Sizes, State
 
 
 class Policy(ABC):

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from epcgroup.engine.jit import nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import nth
 from epcgroup.sim.policy import queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_LIST, Memory
+from epcgroup.state.layout import State
 
 _ALL: Final = 0
 

@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import native
-from epcgroup.engine.jit import inlined
-from epcgroup.engine.state import Sizes
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined
+from epcgroup.state.layout import Sizes
 
 # Words of ``words``.
 (

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import inlined, jit, nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.errors import UsageError
 from epcgroup.sim.policy import heap
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_ELEMENT, FRAME_LIST, OWN_WORDS, PAGE_OWN, Memory
+from epcgroup.state.layout import State
 
 _NEVER: Final = 2**62
 _PAGE_MASK: Final = (1 << 31) - 1

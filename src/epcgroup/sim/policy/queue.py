@@ -1,6 +1,6 @@
 """Queues: several for each list in ``lists``, linked through ``frames``; a frame stands in one at most."""
 
-from epcgroup.engine.jit import inlined, nth
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy.memory import (
     FRAME_NEXT,
     FRAME_PREVIOUS,

@@ -9,15 +9,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import background, enclave, fault
 from epcgroup.engine import entry as over
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.series import Series
 from epcgroup.errors import UsageError
 from epcgroup.sim.policy import SECOND_CHANCE, find
 from epcgroup.sim.policy.hooks import answer, arrive, touch
+from epcgroup.state import layout as at
+from epcgroup.state.series import Series
 from epcgroup.units import PAGE_SIZE
 
 #: Faults reclaim one page themselves at the limit; no watermarks, no background.

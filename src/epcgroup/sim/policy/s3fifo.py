@@ -6,11 +6,11 @@ the main one. How many pages that are is not known before one must leave, so the
 
 from typing import Final
 
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy import ghost, queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_OWN, LIST_OWN, Memory
+from epcgroup.state.layout import State
 
 _SMALL: Final = 0
 _MAIN: Final = 1

@@ -3,16 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import jit
 from epcgroup.engine import entry as over
 from epcgroup.engine import reclaim
-from epcgroup.engine import state as at
 from epcgroup.engine.epc import Epc
-from epcgroup.engine.jit import jit
-from epcgroup.engine.outcome import Outcome, Written
 from epcgroup.errors import InvariantError
 from epcgroup.sim.policy import SECOND_CHANCE, find
 from epcgroup.sim.policy.hooks import answer, arrive, touch
 from epcgroup.sim.policy.memory import FRAME_ELEMENT, FRAME_LIST, NR_DECLINED, Memory, views
+from epcgroup.state import layout as at
+from epcgroup.state.outcome import Outcome, Written
 
 _PATIENCE = 10_000
 

@@ -6,11 +6,11 @@ Sizes are those the paper recommends: a quarter of the pages wait, ghosts of hal
 
 from typing import Final
 
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.sim.policy import ghost, queue
 from epcgroup.sim.policy.interface import Policy
 from epcgroup.sim.policy.memory import FRAME_LIST, Memory
+from epcgroup.state.layout import State
 
 _A1IN: Final = 0
 _AM: Final = 1

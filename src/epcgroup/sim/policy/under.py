@@ -10,11 +10,11 @@ followed by exactly one ``removed`` for the same list before the next ``inserted
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import inlined, nth
 from epcgroup.engine import lru, reclaim
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, nth
-from epcgroup.engine.state import State
 from epcgroup.sim.policy.memory import FRAME_ELEMENT, FRAME_LIST, NR_DECLINED, NR_FRAMES, Memory, tables
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 _WRITTEN = 0
 _YOUNG = 1

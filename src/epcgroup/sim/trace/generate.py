@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import jit, nth
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import UsageError
 from epcgroup.sim.trace.format import MAX_PAGES, REQUEST_MARK, Header
 from epcgroup.sim.trace.source import Progress

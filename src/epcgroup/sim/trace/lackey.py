@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import jit, nth
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import TraceFormatError
 from epcgroup.sim.trace.format import Header
 from epcgroup.sim.trace.numbering import Numbering

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import jit, nth
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import TraceFormatError
 from epcgroup.sim.trace.format import MAX_PAGES
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.jit import jit, nth
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import TraceFormatError
 from epcgroup.sim.trace.source import Block
 

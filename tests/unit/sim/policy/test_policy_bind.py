@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from epcgroup.engine import state as at
-from epcgroup.engine.jit import inlined, jit
-from epcgroup.engine.outcome import Outcome
-from epcgroup.engine.series import SERIES
-from epcgroup.engine.state import State
+from epcgroup.compiled.jit import inlined, jit
 from epcgroup.errors import UsageError
 from epcgroup.sim.policy import fifo, find, hooks, load, queue
 from epcgroup.sim.policy.bind import stamp
@@ -20,6 +16,10 @@ from epcgroup.sim.policy.hooks import touch
 from epcgroup.sim.policy.memory import FRAME_LIST, FRAME_OWN, OWN_WORDS, Memory
 from epcgroup.sim.policy.replay import EXACT, Replay, one_group, replay
 from epcgroup.sim.policy.steps import Steps
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
+from epcgroup.state.outcome import Outcome
+from epcgroup.state.series import SERIES
 
 
 class Bookkeeper(Fifo):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from epcgroup.engine.state import Sizes
 from epcgroup.errors import UsageError
 from epcgroup.sim import policy
 from epcgroup.sim.policy import fifo
 from epcgroup.sim.policy.interface import Policy
+from epcgroup.state.layout import Sizes
 
 
 @pytest.mark.parametrize("name", sorted(policy.POLICIES))

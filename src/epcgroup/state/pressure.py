@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import state as at
-from epcgroup.engine import tree
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state import tree
+from epcgroup.state.layout import State
 
 #: Windows of the averages, in seconds. Source: Documentation/accounting/psi.rst.
 WINDOWS: Final = (10, 60, 300)

@@ -1,4 +1,4 @@
-"""Writes docs/state.md from engine/state.py: ``python -m tests.unit.engine.state_layout``.
+"""Writes docs/state.md from state/layout.py: ``python -m tests.unit.state.state_layout``.
 
 Names and numbers come from the module, meanings from its docstring and from the comments beside its columns.
 """
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from epcgroup.engine import state
-from epcgroup.engine.state import Names, Sizes, State
+from epcgroup.state import layout as state
+from epcgroup.state.layout import Names, Sizes, State
 
 PAGE = Path(__file__).parents[3] / "docs" / "state.md"
 _SIZES = Sizes(nr_frames=1000, nr_groups=100, nr_enclaves=100, nr_pages=5000, nr_processes=200)
 _HEAD = """# The state of the engine
 
-Written by `python -m tests.unit.engine.state_layout` from `engine/state.py`; a test says when it is old.
+Written by `python -m tests.unit.state.state_layout` from `state/layout.py`; a test says when it is old.
 
 One buffer holds everything, array after array, each at a multiple of 64 bytes. It may be shared memory; all
 zero beyond the header is an empty machine. Row 0 of groups, enclaves and frames stands for "none".

@@ -1,8 +1,8 @@
 """How a function of the engine is compiled, and when its cached code is stale. How: ``compiler.py``.
 
 Numba keys its cache by the caller's file only, although constants and callees of other files are compiled in.
-Here the stamp covers every source of the engine and of the function's own package, so an edit anywhere makes
-all cached machine code stale.
+Here the stamp covers every source of the rules, of what they are compiled with and of the function's own
+package, so an edit anywhere makes all cached machine code stale.
 With ``NUMBA_DISABLE_JIT=1`` the same source runs as plain Python.
 """
 
@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
 from numba import config
 
-from epcgroup.engine import compiler
+from epcgroup.compiled import compiler
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -32,6 +32,8 @@ def sources_digest(package: str) -> str:
 
 
 _PROJECT, _, _ = __name__.partition(".")
+#: Rooms whose code is part of every program, by name: this one knows nothing of those above.
+_COMMON: Final = tuple(f"{_PROJECT}.{room}" for room in ("state", "compiled", "engine"))
 
 #: Makes a subscript of an array unsigned, on a hot path: Numba tests every signed one for being negative. Not
 #: needed for the state (``pointers.py``). Never in arithmetic: unsigned and signed make a float there.
@@ -56,10 +58,10 @@ def _program(function: Function, stamp: str, inline: bool) -> Function:  # pragm
         function
     )
     package = function.__module__.rpartition(".")[0]
-    own = sources_digest(package) if package.startswith(_PROJECT) else ""
+    packages = {*_COMMON, package} if package.startswith(_PROJECT) else _COMMON
     file = program._cache._cache_file
     # The version, not the stamp of the source: what another version stored is not even unpickled.
-    file._version = " ".join((file._version, sources_digest(str(__package__)), own, stamp))
+    file._version = " ".join((file._version, *map(sources_digest, sorted(packages)), stamp))
     pipeline = compiler.INLINED if inline else compiler.FRAGMENT
     fragment: Any = numba.njit(**_OPTIONS, **_INNER, pipeline_class=pipeline)(function)
     compiler.call_as(program, fragment)

@@ -28,8 +28,8 @@ from numba.extending import (
 )
 from numpy.typing import NDArray
 
-from epcgroup.engine import state as at
-from epcgroup.engine.state import State
+from epcgroup.state import layout as at
+from epcgroup.state.layout import State
 
 #: Numba's types and LLVM's values, which have no types of their own here.
 _Llvm = Any

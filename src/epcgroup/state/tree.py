@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from epcgroup.engine import state as at
-from epcgroup.engine.state import Names, State
 from epcgroup.errors import NoSuchGroupError
+from epcgroup.state import layout as at
+from epcgroup.state.layout import Names, State
 
 _RETRIES = 1000
 Result = TypeVar("Result")

@@ -9,8 +9,8 @@ lists its deviations.
 from dataclasses import astuple, dataclass, fields
 from typing import Final
 
-from epcgroup.engine.state import NR_TUNABLES, TUNABLES
 from epcgroup.errors import UsageError
+from epcgroup.state.layout import NR_TUNABLES, TUNABLES
 
 #: Values of ``Series.walk``: one list | one group a step, round robin | shared walk over several groups.
 WALK_ONE_LIST, WALK_ROUND_ROBIN, WALK_SHARED = range(3)

@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from epcgroup.engine import pressure, tree
-from epcgroup.engine import series as on
-from epcgroup.engine import state as at
-from epcgroup.engine.limit import format_limit
-from epcgroup.engine.state import Buffer, Names, State
 from epcgroup.errors import NoSuchFileError
+from epcgroup.state import layout as at
+from epcgroup.state import pressure, tree
+from epcgroup.state import series as on
+from epcgroup.state.layout import Buffer, Names, State
+from epcgroup.state.limit import format_limit
 from epcgroup.units import PAGE_SIZE
 
 _Render = Callable[[State, Names, int], str]
