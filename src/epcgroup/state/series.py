@@ -20,22 +20,30 @@ WALK_ONE_LIST, WALK_ROUND_ROBIN, WALK_SHARED = range(3)
 class Series:
     """Constants and switches of one behaviour; every field is stored as one int64 word."""
 
-    #: Pages scanned by one pass (SGX_NR_TO_SCAN). Larger: fewer passes, coarser second chance.
+    #: Pages scanned by one pass (SGX_NR_TO_SCAN). Larger: fewer passes and ETRACKs, longer waits for a batch,
+    #: a coarser second chance.
     nr_to_scan: int = 16
-    #: ksgxd is woken, and direct reclaim runs, below so many free pages (SGX_NR_LOW_PAGES).
+    #: ksgxd is woken, and direct reclaim runs, below so many free pages (SGX_NR_LOW_PAGES). Larger: faults on
+    #: a full machine wait for a batch less often, so many pages are never used.
     nr_low: int = 32
-    #: ksgxd sleeps again at so many free pages (SGX_NR_HIGH_PAGES).
+    #: ksgxd sleeps again at so many free pages (SGX_NR_HIGH_PAGES). Larger: it works longer and more rarely,
+    #: and pages leave that a full machine would still have held.
     nr_high: int = 64
     #: Pages written by one pass at most (V2: SGX_MAX_NR_TO_RECLAIM 32); the rest rotates without an age test.
+    #: Smaller than a scan: old pages get a second chance they did not earn (B9).
     nr_max_written: int = 64
-    #: V2: bounds of a pass's scan (SGX_EPC_RECLAIM_MIN_PAGES, ..._MAX_PAGES).
+    #: V2: bounds of a pass's scan (SGX_EPC_RECLAIM_MIN_PAGES, ..._MAX_PAGES). Larger minimum: more room
+    #: is made at each refusal; larger maximum: fewer, longer passes to a limit far below the usage.
     nr_min_scan: int = 16
     nr_max_scan: int = 16
-    #: V17: the worker stops so many pages below a limit above ``limit_margin_from`` (SGX_CG_MIN_FREE_PAGE).
+    #: V17: the worker stops so many pages below a limit above ``nr_margin_from`` (SGX_CG_MIN_FREE_PAGE).
+    #: Larger: fewer faults meet the limit, so much of the limit is never used.
     nr_margin: int = 32
-    #: V17: the margin applies to limits above so many pages (SGX_CG_LOW_LIMIT).
+    #: V17: the margin applies to limits above so many pages (SGX_CG_LOW_LIMIT). Smaller: small groups lose a
+    #: larger part of what they may hold.
     nr_margin_from: int = 128
     #: V2: empty passes before giving up, failed passes before ages are ignored (both thresholds are 5).
+    #: Larger: an allocation tries longer before ENOMEM, a limit write longer before it kills.
     nr_empty_passes: int = 0
     nr_failed_passes: int = 1 << 30
     #: How a pass walks; see WALK_*.
@@ -85,7 +93,8 @@ class Series:
     #: A VA page is due only when the slots run out; off: at every multiple of 512 pages, spare ones or not.
     va_when_needed: int = 0
     #: Scanning everything so many times without writing a page out ends an allocation, an item, a round of
-    #: ksgxd (backing store full, all pages in constant use). 0 = never, as in the kernel.
+    #: ksgxd (backing store full, all pages in constant use). 0 = never, as in the kernel. 1 would refuse when
+    #: every page was touched once since the last look; larger: more work before the same answer.
     nr_patience_rounds: int = 0
 
 
