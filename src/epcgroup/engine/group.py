@@ -6,7 +6,7 @@ still walked by reclaim, and is freed with its last reference; then a removed pa
 
 from epcgroup.compiled import pointers
 from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import holders, walk
+from epcgroup.engine import holders, siblings, walk
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
 
@@ -31,14 +31,8 @@ def create(s: State, parent: int) -> int:
 
 @jit
 def _link(s: State, parent: int, group: int) -> None:
-    last = s.groups[parent, at.GROUP_LAST_CHILD]
     s.groups[group, at.GROUP_PARENT] = parent
-    s.groups[group, at.GROUP_PREVIOUS] = last
-    if last:
-        s.groups[last, at.GROUP_NEXT] = group
-    else:
-        s.groups[parent, at.GROUP_FIRST_CHILD] = group
-    s.groups[parent, at.GROUP_LAST_CHILD] = group
+    siblings.insert(s, siblings.CHILDREN, parent, group, s.groups[parent, at.GROUP_LAST_CHILD])
     s.groups[parent, at.GROUP_REFERENCES] += 1
     s.groups[parent, at.GROUP_NR_CHILDREN] += 1
 
@@ -93,16 +87,7 @@ def _free(s: State, group: int, parent: int) -> None:
             s.groups[ancestor, at.GROUP_CURSOR] = walk.after_freed(s, group, ancestor)
         ancestor = s.groups[ancestor, at.GROUP_PARENT]
     holders.leave(s, group)
-    previous = s.groups[group, at.GROUP_PREVIOUS]
-    following = s.groups[group, at.GROUP_NEXT]
-    if previous:
-        s.groups[previous, at.GROUP_NEXT] = following
-    else:
-        s.groups[parent, at.GROUP_FIRST_CHILD] = following
-    if following:
-        s.groups[following, at.GROUP_PREVIOUS] = previous
-    else:
-        s.groups[parent, at.GROUP_LAST_CHILD] = previous
+    siblings.remove(s, siblings.CHILDREN, parent, group)
     for column in range(at.GROUP_STATISTICS, at.GROUP_STATISTICS + at.NR_STATISTICS):
         s.groups[parent, column] += s.groups[group, column]
     for enclave in range(1, s.machine[at.NR_ENCLAVES] + 1):

@@ -6,6 +6,7 @@ empty: each empty group is looked at once. Walks, cursors and what they find are
 """
 
 from epcgroup.compiled.jit import inlined, jit
+from epcgroup.engine import siblings
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
 
@@ -38,39 +39,14 @@ def enter(s: State, group: int) -> None:
     parent = s.groups[group, at.GROUP_PARENT]
     if not parent or _is_in(s, group):
         return
-    previous = _before(s, parent, group)
-    if previous:
-        following = s.groups[previous, at.GROUP_HOLDER_NEXT]
-        s.groups[previous, at.GROUP_HOLDER_NEXT] = group
-    else:
-        following = s.groups[parent, at.GROUP_HOLDER_FIRST]
-        s.groups[parent, at.GROUP_HOLDER_FIRST] = group
-    if following:
-        s.groups[following, at.GROUP_HOLDER_PREVIOUS] = group
-    else:
-        s.groups[parent, at.GROUP_HOLDER_LAST] = group
-    s.groups[group, at.GROUP_HOLDER_NEXT] = following
-    s.groups[group, at.GROUP_HOLDER_PREVIOUS] = previous
+    siblings.insert(s, siblings.HOLDERS, parent, group, _before(s, parent, group))
 
 
 @jit
 def leave(s: State, group: int) -> None:
     """Unlink a group; nothing happens if it is not linked."""
-    if not _is_in(s, group):
-        return
-    parent = s.groups[group, at.GROUP_PARENT]
-    previous = s.groups[group, at.GROUP_HOLDER_PREVIOUS]
-    following = s.groups[group, at.GROUP_HOLDER_NEXT]
-    if previous:
-        s.groups[previous, at.GROUP_HOLDER_NEXT] = following
-    else:
-        s.groups[parent, at.GROUP_HOLDER_FIRST] = following
-    if following:
-        s.groups[following, at.GROUP_HOLDER_PREVIOUS] = previous
-    else:
-        s.groups[parent, at.GROUP_HOLDER_LAST] = previous
-    s.groups[group, at.GROUP_HOLDER_NEXT] = 0
-    s.groups[group, at.GROUP_HOLDER_PREVIOUS] = 0
+    if _is_in(s, group):
+        siblings.remove(s, siblings.HOLDERS, s.groups[group, at.GROUP_PARENT], group)
 
 
 @inlined
