@@ -5,7 +5,6 @@ import mmap
 import os
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from epcgroup.abi import protocol
@@ -80,7 +79,5 @@ class RawClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -4,7 +4,6 @@ import os
 import select
 import threading
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Final, Self
 
 from epcgroup.abi.control import ControlClient
@@ -52,9 +51,7 @@ class PagerTree:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def is_served(self) -> bool:

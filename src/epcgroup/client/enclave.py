@@ -6,7 +6,6 @@ fork cannot see the region, and when the pager dies a touch ends in an error (se
 """
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from epcgroup.client.connection import connect, socket_path
@@ -69,9 +68,7 @@ class Enclave:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __len__(self) -> int:

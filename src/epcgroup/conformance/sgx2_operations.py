@@ -47,6 +47,13 @@ def _bring_in(player: Player, encl: Enclave, holder: Process, index: int) -> int
     return -errno.EAGAIN if answer == Outcome.BUSY else -errno.EFAULT
 
 
+def _zap_if_done(encl: Enclave, index: int, answer: int) -> int:
+    """Unmap a page from everybody if the call on it succeeded; returns the call's answer."""
+    if answer == 0:
+        encl.zap(index)
+    return answer
+
+
 @operation("modp", 3)
 def restrict(player: Player, op: Operation) -> str:
     """``modp E OFF N``."""
@@ -66,10 +73,7 @@ def convert(player: Player, op: Operation) -> str:
     """``tcs E OFF N``."""
 
     def one(encl: Enclave, index: int) -> int:
-        answer = sgx2.change_type(player.state, encl.number, index, at.PAGE_TCS)
-        if answer == 0:
-            encl.zap(index)
-        return answer
+        return _zap_if_done(encl, index, sgx2.change_type(player.state, encl.number, index, at.PAGE_TCS))
 
     return _call(player, op, one)
 
@@ -79,10 +83,7 @@ def remove(player: Player, op: Operation) -> str:
     """``remove E OFF N``."""
 
     def one(encl: Enclave, index: int) -> int:
-        answer = sgx2.remove(player.state, encl.number, index)
-        if answer == 0:
-            encl.zap(index)
-        return answer
+        return _zap_if_done(encl, index, sgx2.remove(player.state, encl.number, index))
 
     return _call(player, op, one)
 
