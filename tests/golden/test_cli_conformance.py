@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from epcgroup.cli.exits import Exit
-from epcgroup.cli.main import run_command
+from epcgroup.cli.root import run_command
 from epcgroup.conformance.replay import replay
 
 SCRIPT = "boot 64\nmkdir /a\nproc p /a\nenclave E p 16\nadd E 4\n"

@@ -8,7 +8,7 @@ import json
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from epcgroup.cli.main import run_command
+from epcgroup.cli.root import run_command
 from epcgroup.sim.costs import KEYS, names
 
 GOLDEN = Path(__file__).with_name("cli-costs.txt")

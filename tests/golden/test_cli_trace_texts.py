@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from epcgroup.cli.main import run_command
+from epcgroup.cli.root import run_command
 
 GOLDEN = Path(__file__).with_name("cli-trace.txt")
 SAMPLE = Path(__file__).parents[1] / "unit" / "sim" / "trace" / "sums.lackey.xz"

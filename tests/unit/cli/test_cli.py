@@ -9,8 +9,8 @@ import pytest
 
 from epcgroup import __version__
 from epcgroup.cli.exits import Exit
-from epcgroup.cli.main import run_command
 from epcgroup.cli.options import results_folder
+from epcgroup.cli.root import run_command
 from epcgroup.errors import UsageError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -39,11 +39,28 @@ def test_help_is_as_it_was(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys; from epcgroup.cli.main import run_command; run_command(['--help']);"
+        "import sys; from epcgroup.cli.root import run_command; run_command(['--help']);"
         f" print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("module", ["click", "epcgroup.errors", "epcgroup.cli.doctor"])
+def test_ctrl_c_while_it_starts_is_one_line(module: str) -> None:
+    script = f"""
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["epcg", "doctor"]
+from epcgroup.cli.main import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (Exit.INTERRUPTED, "epcg: interrupted", "")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

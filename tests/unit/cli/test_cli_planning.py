@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from epcgroup.cli.exits import Exit
-from epcgroup.cli.main import run_command
+from epcgroup.cli.root import run_command
 from epcgroup.sim.trace.pods import PodRecord, write_pods
 from epcgroup.units import PAGE_SIZE
 

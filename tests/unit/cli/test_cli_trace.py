@@ -58,7 +58,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         " resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
-        " from epcgroup.cli.main import run_command; sys.exit(run_command(sys.argv[1:]))"
+        " from epcgroup.cli.root import run_command; sys.exit(run_command(sys.argv[1:]))"
     )
     words = [
         "trace",

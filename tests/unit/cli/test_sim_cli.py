@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from epcgroup.cli.exits import Exit
-from epcgroup.cli.main import run_command
+from epcgroup.cli.root import run_command
 from epcgroup.sim.trace.writer import open_writer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sim"
