@@ -207,7 +207,7 @@ def test_nothing_stays_when_the_user_is_impatient(
     monkeypatch.setenv("TMPDIR", str(temporary))
     deaf = ["sh", "-c", "trap '' TERM; touch $TMPDIR/deaf; while :; do sleep 0.1; done"]
     process = start(manifest(pod("deaf", deaf)))
-    until(lambda: list(temporary.glob("epcg-*/tmp/deaf")))
+    until(lambda: list(temporary.glob("epcg.*/tmp/deaf")))
     end = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < end:
         process.send_signal(signal.SIGINT)

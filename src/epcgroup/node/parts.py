@@ -1,8 +1,7 @@
-"""What a run on this machine is made of while it lasts: its folder, its pager, its groups, who looks."""
+"""What a run on this machine is made of while it lasts: its pager, its groups, who looks."""
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from epcgroup.observe.sampler import Sampler
 
 #: Variables of ours that a container gets; everything else of our environment stays here.
 _PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "NUMBA_CACHE_DIR", "PYTHONPATH", "VIRTUAL_ENV")
-#: The path of a socket has at most 107 bytes; the rest is for the names below. Source: unix(7).
-_LONGEST_PLACE: Final = 50
-_SHORT_PLACE: Final = "/tmp"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -65,14 +61,6 @@ class Parts:
             "EPCG_POD": pod.name,
             "EPCG_CONTAINER": container.name,
         }
-
-
-def private_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder for one run; where the usual place has too long a path for sockets, in another."""
-    usual = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(
-        prefix="epcg-", dir=usual if len(os.fsencode(usual)) <= _LONGEST_PLACE else _SHORT_PLACE
-    )
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from epcgroup.node.groups import Groups, nr_groups
 from epcgroup.node.mount import offered
 from epcgroup.node.objects import Container, Manifest, Pod
 from epcgroup.node.pagerprocess import PagerOptions, PagerProcess, with_room_for
-from epcgroup.node.parts import Parts, hold_signals, private_folder, same_signals_afterwards
+from epcgroup.node.parts import Parts, hold_signals, same_signals_afterwards
 from epcgroup.node.podrun import Phase, PodRun
+from epcgroup.node.privatefolder import private_folder
 from epcgroup.node.process import GatedProcess
 from epcgroup.observe.sample import Recording, Sample, Target
 from epcgroup.observe.sampler import Sampler
@@ -154,7 +155,7 @@ class NodeRun:
     def _started(self, say: Callable[[str], None]) -> Iterator[Parts]:
         """Everything a run needs, in a private folder; taken down in reverse order."""
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(private_folder()))
+            folder = stack.enter_context(private_folder())
             log = self.options.folder / "logs" / "pager.log"
             options = with_room_for(nr_groups(self.manifest.pods), self.options.pager)
             pager = PagerProcess(folder, log, options, say)
