@@ -97,7 +97,9 @@ class Tree:
         """
         words = self._words
         node, last, seen = words[_FIRST_LEAF], -1, 0
-        while node:
+        for _ in range(self._nodes):
+            if not node:
+                break
             base, count, kind = self._node(node)
             if kind != _LEAF:
                 raise WrongDataError(f"btree: node {node} in the chain of leaves is no leaf")
@@ -109,6 +111,8 @@ class Tree:
                 last = key
             seen += count
             node = words[base + _NEXT]
+        if node:
+            raise WrongDataError("btree: the chain of leaves has no end")
         if seen != len(self):
             raise WrongDataError(f"btree: {seen} keys in the leaves, {len(self)} were inserted")
 
