@@ -35,7 +35,8 @@ def test_case_36_worker_leaves_152_of_200() -> None:
 
 @pytest.mark.parametrize(("limit", "left", "nr_passes"), [(129, 81, 3), (128, 112, 1), (100, 84, 1)])
 def test_case_37_worker_has_a_margin_above_128(limit: int, left: int, nr_passes: int) -> None:
-    _refused_then_served(limit, left, nr_passes)
+    machine = _refused_then_served(limit, left, nr_passes)
+    assert machine.events("/a") == 1
 
 
 def _lowered(*, ready: bool) -> Machine:

@@ -90,6 +90,8 @@ def test_forked_child_that_keeps_the_socket_keeps_no_enclave(live_pager: LivePag
     try:
         puppet.kill()
         wait_until(live_pager.is_empty)
+        held = [os.readlink(entry) for entry in Path(f"/proc/{child}/fd").iterdir()]
+        assert any(what.startswith("socket:") for what in held)
     finally:
         os.kill(child, signal.SIGKILL)
 

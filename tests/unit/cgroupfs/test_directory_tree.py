@@ -157,8 +157,13 @@ def test_children_of_a_kernel_group_get_the_controller(
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     tree = DirectoryTree(tmp_path)
+    root = tree._root
     tree.close()
+    os.dup2(other := os.open(tmp_path, os.O_RDONLY), root)  # the number is somebody else's now
     tree.close()
+    assert os.path.samestat(os.fstat(root), tmp_path.stat())
+    for descriptor in {root, other}:
+        os.close(descriptor)
 
 
 def as_tree(tree: DirectoryTree) -> Tree:

@@ -67,6 +67,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     until(lambda: process.poll() is not None)
     child = int((tmp_path / "log").read_text())
     until(lambda: not is_alive(child))
+    assert process.poll() == 0
 
 
 def test_a_daemon_is_adopted_by_the_container_and_ends_with_it(tmp_path: Path) -> None:
@@ -81,6 +82,7 @@ def test_a_daemon_is_adopted_by_the_container_and_ends_with_it(tmp_path: Path) -
     (tmp_path / "fifo").write_text("go\n")
     until(lambda: process.poll() is not None)
     until(lambda: not is_alive(daemon))
+    assert process.poll() == 0
 
 
 def test_terminate_is_a_request_and_kill_is_not(tmp_path: Path) -> None:

@@ -291,12 +291,19 @@ def test_loop_ends_by_signal() -> None:
     loop = Loop(0)
     before = signal.getsignal(signal.SIGUSR2)
     loop.watch_signals(signal.SIGUSR2)
-    loop.every(0.001, lambda: os.kill(os.getpid(), signal.SIGUSR2))
+    sent = []
+
+    def send() -> None:
+        sent.append(signal.SIGUSR2)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    loop.every(0.001, send)
     try:
         loop.run(lambda: 0, lambda _: None)
     finally:
         loop.close()
         signal.signal(signal.SIGUSR2, before)
+    assert sent == [signal.SIGUSR2]
 
 
 def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:

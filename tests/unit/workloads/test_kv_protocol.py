@@ -116,4 +116,5 @@ def test_damage_is_told_and_counted() -> None:
 def test_no_bytes_make_it_fail(pieces: list[bytes]) -> None:
     session = Session(Store(memoryview(bytearray(4 * SLAB_BYTES))))
     for piece in pieces:
-        session.feed(piece)
+        answer = session.feed(piece)
+        assert not answer or answer.endswith(b"\r\n")

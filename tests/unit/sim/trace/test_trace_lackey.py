@@ -119,4 +119,5 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
         import_lackey(folder / "in", folder / "out.npy")
     except TraceFormatError:
         return
-    read_trace(folder / "out.npy")
+    trace = read_trace(folder / "out.npy")
+    assert trace.nr_pages == len(set(trace.references.tolist()))

@@ -234,4 +234,5 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes, dat
             import_any(folder / "in", folder / "t.npy")
         except TraceFormatError:
             continue
-        read_trace(folder / "t.npy")
+        trace = read_trace(folder / "t.npy")
+        assert trace.nr_pages == len(set(pages(trace)))
