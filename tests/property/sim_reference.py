@@ -4,13 +4,15 @@ It knows nothing of the compiled loop: tasks are objects, stall comes from a tim
 For tiny scenarios; pods start, and die without starting again.
 """
 
+import math
 from collections import deque
 
 from epcgroup.engine import enclave
 from epcgroup.engine.epc import Epc
 from epcgroup.sim import costs as models
-from epcgroup.sim import draws
+from epcgroup.sim import draws, spread
 from epcgroup.sim.scenario import Scenario
+from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.outcome import Outcome, Written
 from tests.property.sim_reference_task import IDLE, PRODUCTIVE, ROOM, STALLED, Rng, Task
@@ -28,7 +30,7 @@ class Reference:
         self.on_demand = self.costs.on_demand and bool(behaviour.sgx2)
         tasks = [(n, c) for n, pod in enumerate(scenario.pods) for c in pod.containers]
         self.tasks = [
-            Task(number, pod, c.program, Rng(draws.seed_of(scenario.seed, scenario.pods[pod].name, c.name)))
+            Task(number, pod, c.program, self._rng(pod, c.name), self._rng(pod, c.name, "spread"))
             for number, (pod, c) in enumerate(tasks)
         ]
         self.epc = Epc.create(
@@ -55,6 +57,9 @@ class Reference:
         self.background_clock = self.background_time = self.nr_batches = 0
         self.server_free = self.until = 0
         self.cpus = [0] * scenario.nr_cpus
+
+    def _rng(self, pod: int, *names: str) -> Rng:
+        return Rng(draws.seed_of(self.scenario.seed, self.scenario.pods[pod].name, *names))
 
     def ps(self, key: str) -> int:
         return self.costs.ps(key)
@@ -313,13 +318,30 @@ class Reference:
                 self.epc.enclave_init(task.enclave)
                 task.what = "run"
         else:
-            end += self.ps("fault") + self.ps("load" if outcome is Outcome.LOADED else "create")
+            end += (
+                self._load_cost(task) if outcome is Outcome.LOADED else self.ps("fault") + self.ps("create")
+            )
             task.clock = task.since = end + self.ps("wake")
             task.owed, task.what, task.last_try = task.step, "run", False
             task.pages.pop(0)
         if self.costs.serial:
             self.server_free = end
         return end
+
+    def _load_cost(self, task: Task) -> int:
+        """What a fault that loads a page costs: the row nearest to the present overcommit, a draw from it."""
+        mean, points = self.ps("fault") + self.ps("load"), self.costs.spread
+        rows = spread.rows_of(points)
+        if not rows:
+            return mean
+        live = [task.enclave for task in self.tasks if task.what not in ("off", "failed")]
+        nr_pages = int(
+            self.epc.state.enclaves[live][:, [at.ENCLAVE_NR_CHILDREN, at.ENCLAVE_NR_EVICTED]].sum()
+        )
+        overcommit = nr_pages / (self.scenario.capacity_bytes // 4096)
+        nearest = min(range(len(rows)), key=lambda row: abs(math.log(rows[row][0] / overcommit)))
+        values = spread.quantiles(points, mean).reshape(len(rows), -1)[nearest]
+        return int(values[task.spread_rng.below(len(values))])
 
     def _die(self, task: Task) -> None:
         self.counts[task.pod]["refused"] += 1

@@ -42,6 +42,7 @@ class Task:
     pod: int
     program: Program
     rng: Rng
+    spread_rng: Rng
     group: int = 0
     enclave: int = 0
     what: str = "off"

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epcgroup.engine import invariants
+from epcgroup.sim import layout
 from epcgroup.sim.machine import Simulation, simulate
 from epcgroup.sim.result import POD_COLUMNS
 from epcgroup.sim.scenario import PodSpec, Scenario
@@ -59,6 +60,8 @@ def test_whatever_happens_the_books_balance(scenario: Scenario) -> None:
     assert (pods["stall_some_ns"] <= result.times_ns[:, None]).all()
     assert (pods["resident_pages"] * PAGE_SIZE <= pods["current_bytes"]).all()
     assert (result.latency.sum(axis=2) == pods["requests"]).all()
+    nr_enclave_pages = (pods["resident_pages"] + pods["evicted_pages"])[-1].sum()
+    assert simulation.arrays.machine[layout.NR_ENCLAVE_PAGES] == nr_enclave_pages
     used = pods["current_bytes"].sum(axis=1) // PAGE_SIZE
     assert (used + result.node[:, 0] == scenario.capacity_bytes // PAGE_SIZE).all()
     assert simulate(scenario).digest == result.digest

@@ -60,6 +60,8 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 _LIMITS = st.sampled_from([LIMIT_MAX, LIMIT_MAX, 30 * PAGE_SIZE, 12 * PAGE_SIZE, 4 * PAGE_SIZE])
+#: On top of those of the cost model.
+_SPREADS = st.sampled_from([{}, {"spread1": 0.1, "spread3": 0.9}])
 
 
 @st.composite
@@ -82,7 +84,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         duration_ns=draw(st.integers(200_000, 1_500_000)),
         series=draw(st.sampled_from(sorted(SERIES))),
         costs=draw(st.sampled_from(["sgx1", "sgx2", "softepc"])),
-        overrides={"ecreate": 1000, "add": 300},
+        overrides={"ecreate": 1000, "add": 300, **draw(_SPREADS)},
         nr_cpus=draw(st.integers(0, 3)),
         seed=draw(st.integers(0, 2**40)),
         sample_ns=10**10,

@@ -29,6 +29,7 @@ _OVERRIDES: Final = {
     "background": 0,
     "add": 0,
     "ecreate": 0,
+    **costs.steady(_COSTS),
 }
 #: References of the victim that are counted, and share of a run that is warm-up.
 _REFERENCES: Final = 60_000

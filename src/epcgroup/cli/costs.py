@@ -7,7 +7,7 @@ import click
 
 from epcgroup.cli.exits import Exit
 from epcgroup.cli.options import json_option
-from epcgroup.sim.costs import KEYS, Costs, Figure, find, names
+from epcgroup.sim.costs import Costs, Figure, find, names
 
 _WIDTH = 100
 _INDENT = " " * 14
@@ -40,10 +40,10 @@ def _document(model: Costs) -> dict[str, object]:
         "costs": [
             {
                 "name": figure.key,
-                "meaning": KEYS[figure.key],
+                "meaning": figure.meaning,
                 "value": figure.value,
                 "unit": figure.unit,
-                "ns": model.ps(figure.key) / 1000,
+                "ns": None if figure.overcommit else model.ps(figure.key) / 1000,
                 "certainty": figure.certainty,
                 "source": figure.source,
             }
@@ -63,8 +63,11 @@ def _text(model: Costs) -> str:
 
 def _lines(model: Costs, figure: Figure) -> str:
     """Return a figure: name, value, time, certainty, meaning; below them the source."""
-    value = "" if figure.unit == "ns" else f"{figure.value:,.0f} {figure.unit}"
-    time = f"{model.ps(figure.key) / 1000:,.0f} ns"
-    head = f"  {figure.key:<12}{value:>14}{time:>13}  {figure.certainty:<9}  {KEYS[figure.key]}"
+    if figure.overcommit:
+        value, time = f"{figure.value:.3f} {figure.unit}", ""
+    else:
+        value = "" if figure.unit == "ns" else f"{figure.value:,.0f} {figure.unit}"
+        time = f"{model.ps(figure.key) / 1000:,.0f} ns"
+    head = f"  {figure.key:<12}{value:>14}{time:>13}  {figure.certainty:<9}  {figure.meaning}"
     source = textwrap.fill(figure.source, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
     return f"{head}\n{source}\n"

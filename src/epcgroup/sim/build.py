@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.sim import accounting, draws
+from epcgroup.sim import accounting, draws, spread
 from epcgroup.sim import layout as at
-from epcgroup.sim.costs import Costs
+from epcgroup.sim.costs import SPREAD, Costs
 from epcgroup.sim.feed import WINDOW
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.scenario import (
@@ -26,6 +26,7 @@ from epcgroup.sim.scenario import (
 )
 from epcgroup.sim.trace.format import Trace
 from epcgroup.state import layout as engine
+from epcgroup.units import PAGE_SIZE
 
 #: References drawn ahead for one task, at least.
 _ROOM: Final = 64
@@ -71,7 +72,9 @@ def arrays_of(
         room += int(row[at.ROOM])
         components += _components(program.components, places)
         _set_program(row, program, costs, traces)
-        row[at.RANDOM] = engine.signed(draws.seed_of(scenario.seed, scenario.pods[pod].name, container.name))
+        names = scenario.pods[pod].name, container.name
+        row[at.RANDOM] = engine.signed(draws.seed_of(scenario.seed, *names))
+        row[at.SPREAD_RANDOM] = engine.signed(draws.seed_of(scenario.seed, *names, SPREAD))
     recorded = any(container.program.requests.arrivals == RECORDED for _, container in containers)
     nr_pods = len(scenario.pods)
     nr_groups = int(buffer[: 8 * engine.MACHINE_WORDS].view(np.int64)[engine.NR_GROUPS])
@@ -91,6 +94,8 @@ def arrays_of(
         queue=np.zeros((len(containers), 3), np.int64),
         outcomes=np.zeros(engine.BATCH_ROWS, np.uint8),
         memory=memory,
+        spread=spread.quantiles(costs.spread, costs.ps("fault") + costs.ps("load")),
+        spread_from=spread.first_pages(costs.spread, scenario.capacity_bytes // PAGE_SIZE),
         cpus=np.zeros(scenario.nr_cpus, np.int64),
     )
 

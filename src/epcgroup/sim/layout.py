@@ -55,7 +55,8 @@ NEVER: Final = 2**62
     OWED,  # time of the reference that faulted, still to be spent
     NR_WAITS,  # for the background, in the same fault
     SEEN,  # background batches done when it went to sleep
-) = range(39)
+    SPREAD_RANDOM,  # as RANDOM, of what its faults cost
+) = range(40)
 TASK_COLUMNS: Final = 40
 
 #: Values of WHAT.
@@ -126,7 +127,8 @@ POD_COLUMNS: Final = 12
     NR_DEBTS,
     SPENT,  # time of the batches the last fault had to carry out itself
     NEAREST,  # time of the next event of anybody but the task whose turn it is
-) = range(25)
+    NR_ENCLAVE_PAGES,  # that enclaves have, in the EPC or written out
+) = range(26)
 MACHINE_WORDS: Final = 32
 
 #: Charged pages remembered for ksgxd: the most it frees in one refill (high watermark) and a batch.
@@ -162,6 +164,8 @@ class Arrays(NamedTuple):
         queue: int64 (tasks, 3), a heap.
         outcomes: answers to a batch, uint8.
         memory: of the replacement policy, uint8; see ``policy/``.
+        spread: costs of a fault that loads a page, in rows of ``spread.NR_QUANTILES``, ps; int64, read-only.
+        spread_from: NR_ENCLAVE_PAGES from which each row holds, int64 (rows,); empty: no such cost spreads.
         cpus: when each processor is free, int64; empty: one for each task and the background.
     """
 
@@ -180,4 +184,6 @@ class Arrays(NamedTuple):
     queue: NDArray[np.int64]
     outcomes: NDArray[np.uint8]
     memory: NDArray[np.uint8]
+    spread: NDArray[np.int64]
+    spread_from: NDArray[np.int64]
     cpus: NDArray[np.int64]

@@ -222,6 +222,12 @@ class Lifecycle:
         if row[at.WHAT] != at.OFF:
             row[at.WHAT] = at.OFF
             self._epc.enclave_release(int(row[at.ENCLAVE]))
+            self._arrays.machine[at.NR_ENCLAVE_PAGES] = self._nr_enclave_pages()
+
+    def _nr_enclave_pages(self) -> int:
+        tasks = self._arrays.tasks
+        enclaves = self._epc.state.enclaves[tasks[tasks[:, at.WHAT] != at.OFF, at.ENCLAVE]]
+        return int(enclaves[:, [engine.ENCLAVE_NR_CHILDREN, engine.ENCLAVE_NR_EVICTED]].sum())
 
     def die(self, task: int, time: int, outcome: int) -> None:
         """A program is killed (SIGBUS): its container starts again, or its pod fails with the last one."""

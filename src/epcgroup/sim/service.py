@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import background, enclave, entry, fault
+from epcgroup.sim import draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become
 from epcgroup.sim.blame import attribute, charged
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.policy.hooks import answer, arrive
+from epcgroup.sim.spread import NR_QUANTILES
 from epcgroup.state import layout as engine
 
 _EVICT: Final = 3
@@ -113,8 +115,22 @@ def serve(a: Arrays, task: int, page: int) -> int:
 def _cost(a: Arrays, task: int, outcome: int) -> int:
     if a.tasks[nth(task), at.WHAT] == at.BUILD:
         return int(a.machine[at.COST_ADD])
+    if outcome == fault.LOADED and a.spread_from.shape[0]:
+        return _spread_cost(a, task)
     cost = a.machine[at.COST_LOAD if outcome == fault.LOADED else at.COST_CREATE]
     return int(a.machine[at.COST_FAULT] + cost)
+
+
+@inlined
+def _spread_cost(a: Arrays, task: int) -> int:
+    """Draw what a fault that loads a page costs at the present overcommit."""
+    last = a.spread_from.shape[0] - 1
+    row = 0
+    while row < last and a.machine[at.NR_ENCLAVE_PAGES] >= a.spread_from[nth(row + 1)]:
+        row += 1
+    state = draws.next_state(np.uint64(a.tasks[nth(task), at.SPREAD_RANDOM]))
+    a.tasks[nth(task), at.SPREAD_RANDOM] = np.int64(state)
+    return int(a.spread[nth(row * NR_QUANTILES + draws.below(draws.mixed(state), NR_QUANTILES))])
 
 
 @inlined
@@ -212,6 +228,7 @@ def _go_on(a: Arrays, task: int, end: int) -> None:
 def _count(a: Arrays, task: int, outcome: int, spent: int) -> None:
     pod = a.tasks[nth(task), at.POD]
     charged(a, pod)
+    a.machine[at.NR_ENCLAVE_PAGES] += outcome != fault.LOADED
     a.pods[nth(pod), at.LOADED if outcome == fault.LOADED else at.CREATED] += 1
     a.pods[nth(pod), at.DIRECT] += spent
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from epcgroup.sim.costs import steady
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.machine import Simulation
 from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Result
@@ -51,7 +52,7 @@ def scenario(
     **fields: Any,  # noqa: ANN401
 ) -> Scenario:
     """A node of so many EPC pages with ``COSTS``, some of them replaced by ``ns``; one sample at the end."""
-    overrides = {key: value * _GHZ for key, value in {**COSTS, **(ns or {})}.items()}
+    overrides = {key: value * _GHZ for key, value in {**COSTS, **(ns or {})}.items()} | steady("sgx2")
     base = Scenario(nr_pages * PAGE_SIZE, pods, duration_ns, costs="sgx2", overrides=overrides)
     return replace(base, **{"sample_ns": duration_ns, **fields})
 

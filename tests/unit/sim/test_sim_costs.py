@@ -14,7 +14,8 @@ _GOOD = 'title = "t"\nghz = 2.0\nserial = false\non_demand = true\n' + "".join(
 @pytest.mark.parametrize("name", costs.names())
 def test_every_model_is_complete(name: str) -> None:
     model = costs.find(name)
-    assert [figure.key for figure in model.figures] == list(costs.keys())
+    spread = [f"spread{overcommit}" for overcommit, _ in model.spread]
+    assert [figure.key for figure in model.figures] == [*costs.KEYS, *spread]
     assert all(len(figure.source) > 10 for figure in model.figures)
     assert model.ps("fault") > model.ps("hit") >= 0
 
@@ -68,3 +69,40 @@ def test_an_unknown_model_is_refused_with_the_names_of_the_others() -> None:
 def test_a_broken_model_is_refused(old: str, new: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         costs.parse("x", _GOOD.replace(old, new))
+
+
+def _spread(text: str) -> str:
+    return f'{_GOOD}[spread.{text}]\nvalue = 0.5\nunit = "ln"\nsource = "s"\ncertainty = "assumed"\n'
+
+
+def test_spreads_are_sorted_by_overcommit() -> None:
+    model = costs.parse("x", _spread("16") + _spread("2").removeprefix(_GOOD))
+    assert model.spread == ((2, 0.5), (16, 0.5))
+    assert model.figures[-1].meaning == "spread of fault + load at overcommit 1:16"
+
+
+def test_a_spread_is_replaced_or_added_by_the_user() -> None:
+    assert costs.find("sgx2").overridden({"spread16": 1}).spread[-1] == (16, 1)
+    assert costs.find("sgx1").overridden({"spread4": 0.25, "spread1": 0}).spread == ((1, 0), (4, 0.25))
+    assert not any(deviation for _, deviation in costs.find("sgx2").overridden(costs.steady("sgx2")).spread)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"spread2": 3.5}, "from 0 to 3"),
+        ({"spread0": 0.1}, "no cost 'spread0'"),
+        ({"spread": 0.1}, "no cost"),
+    ],
+)
+def test_a_wrong_spread_is_refused(overrides: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        costs.find("sgx2").overridden(overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(_spread("x"), "'spreadx'"), (_spread("2").replace('"ln"', '"ns"'), "a unit .ln.")]
+)
+def test_a_broken_spread_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        costs.parse("x", text)
