@@ -43,6 +43,23 @@ def become(tasks: NDArray[np.int64], pods: NDArray[np.int64], task: int, mood: i
         _change(pods, pods.shape[0] - 1, before, mood, time)
 
 
+@inlined
+def _stall(pods: NDArray[np.int64], row: int, begin: int, end: int) -> None:
+    """One productive task of a pod (or of the node) waits from ``begin`` to ``end``."""
+    here = nth(row)
+    pods[here, at.STALL_SOME] += end - (pods[here, at.CHANGED] if pods[here, at.NR_STALLED] else begin)
+    if pods[here, at.NR_PRODUCTIVE] == 1:
+        pods[here, at.STALL_FULL] += end - begin
+    pods[here, at.CHANGED] = end
+
+
+@inlined
+def stall(tasks: NDArray[np.int64], pods: NDArray[np.int64], task: int, begin: int, end: int) -> None:
+    """Note that a productive task waits and goes on, with nothing else noted between: ``become`` twice."""
+    _stall(pods, tasks[nth(task), at.POD], begin, end)
+    _stall(pods, pods.shape[0] - 1, begin, end)
+
+
 def settle(pods: NDArray[np.int64], time: int) -> None:
     """Bring the stall times of all rows up to ``time``."""
     passed = (time - pods[:, at.CHANGED]) * (pods[:, at.NR_STALLED] > 0)

@@ -15,17 +15,23 @@ _WRITTEN = 0
 
 
 @inlined
+def _wrapped(place: int) -> int:
+    """Return a place of the ring of debts; the remainder of a division takes longer than all the rest."""
+    return place - MAX_DEBTS if place >= MAX_DEBTS else place
+
+
+@inlined
 def charged(a: Arrays, pod: int) -> None:
     """A page was charged to a pod: it owes one, unless its own limit had just made one free."""
     w = a.machine
     if a.pods[nth(pod), at.CREDITS] > 0:
         a.pods[nth(pod), at.CREDITS] -= 1
         return
-    a.debts[nth((w[at.FIRST_DEBT] + w[at.NR_DEBTS]) % MAX_DEBTS)] = pod
+    a.debts[nth(_wrapped(w[at.FIRST_DEBT] + w[at.NR_DEBTS]))] = pod
     if w[at.NR_DEBTS] < MAX_DEBTS:
         w[at.NR_DEBTS] += 1
     else:
-        w[at.FIRST_DEBT] = (w[at.FIRST_DEBT] + 1) % MAX_DEBTS
+        w[at.FIRST_DEBT] = _wrapped(w[at.FIRST_DEBT] + 1)
 
 
 @inlined
@@ -35,7 +41,7 @@ def _debtor(a: Arrays) -> int:
     if w[at.NR_DEBTS] == 0:
         return int(a.reclaimed_by.shape[0])
     pod = a.debts[nth(w[at.FIRST_DEBT])]
-    w[at.FIRST_DEBT] = (w[at.FIRST_DEBT] + 1) % MAX_DEBTS
+    w[at.FIRST_DEBT] = _wrapped(w[at.FIRST_DEBT] + 1)
     w[at.NR_DEBTS] -= 1
     return int(pod)
 

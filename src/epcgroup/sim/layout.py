@@ -128,7 +128,8 @@ POD_COLUMNS: Final = 12
     SPENT,  # time of the batches the last fault had to carry out itself
     NEAREST,  # time of the next event of anybody but the task whose turn it is
     NR_ENCLAVE_PAGES,  # that enclaves have, in the EPC or written out
-) = range(26)
+    OTHERS,  # time of the next turn of another task, or of the end; 0: every turn goes through the queue
+) = range(27)
 MACHINE_WORDS: Final = 32
 
 #: Charged pages remembered for ksgxd: the most it frees in one refill (high watermark) and a batch.

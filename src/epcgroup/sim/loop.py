@@ -22,6 +22,7 @@ from epcgroup.sim.service import (
     background_turn,
     conclude,
     free_cpu,
+    goes_on_first,
     is_queued,
     page_wanted,
     serve,
@@ -33,6 +34,7 @@ from epcgroup.state import layout as engine
 _TURN: Final = 1 << 16
 _BACKGROUND: Final = -1
 _OVER: Final = -2
+_NOBODY: Final = -3
 
 
 @inlined
@@ -212,8 +214,34 @@ def _next(a: Arrays, size: int) -> int:
     # The one server of a serial machine works in the background only when nobody waits.
     if background < top + (w[at.SERIAL] == 0):
         return _BACKGROUND
-    w[at.NEAREST] = min(turns.second(a.queue, size), background, w[at.UNTIL])
+    others = min(turns.second(a.queue, size), w[at.UNTIL])
+    w[at.NEAREST] = min(others, background)
+    # Who shares processors has to ask for one at every turn.
+    w[at.OTHERS] = 0 if a.cpus.shape[0] else others
     return int(a.queue[0, at.TURN_TASK])
+
+
+@inlined
+def _serve(a: Arrays, s: engine.State, task: int) -> int:
+    """Serve the fault a task stands at, unless it has to queue; DONE or DIED."""
+    page = page_wanted(a, task)
+    if is_queued(a, s, task, page):
+        return at.DONE
+    return conclude(a, s, task, page, serve(a, s, task, page))
+
+
+@inlined
+def _go(a: Arrays, s: engine.State, task: int) -> int:
+    """Let the task whose turn it is do what it can; DONE, or why Python is asked."""
+    cpu = free_cpu(a)
+    if not _is_ready(a, task, cpu):
+        return at.DONE
+    reason = _turn(a, s, task, a.machine[at.NEAREST])
+    if reason == at.FAULTED:
+        reason = _serve(a, s, task)
+    if cpu >= 0:
+        a.cpus[nth(cpu)] = a.machine[at.BUSY_UNTIL]
+    return reason
 
 
 @jit
@@ -221,26 +249,22 @@ def run(a: Arrays) -> int:
     """Go on until ``UNTIL``; DONE, or why earlier: PAUSED (the budget is used up), REFILL, DIED (``WHO``)."""
     s = entry.state_over(a.buffer)
     size = turns.fill(a.queue, a.tasks)
+    task = _NOBODY
     while a.machine[at.BUDGET] > 0:
         a.machine[at.BUDGET] -= 1
-        task = _next(a, size)
-        if task == _OVER:
-            return at.DONE
+        if task == _NOBODY:
+            task = _next(a, size)
+            if task == _OVER:
+                return at.DONE
         if task == _BACKGROUND:
             background_turn(a)
+            task = _NOBODY
             continue
-        cpu = free_cpu(a)
-        if _is_ready(a, task, cpu):
-            reason = _turn(a, s, task, a.machine[at.NEAREST])
-            if reason == at.FAULTED:
-                page = page_wanted(a, task)
-                reason = at.DONE
-                if not is_queued(a, s, task, page):
-                    reason = conclude(a, s, task, page, serve(a, task, page))
-            if cpu >= 0:
-                a.cpus[nth(cpu)] = a.machine[at.BUSY_UNTIL]
-            if reason != at.DONE:
-                return reason
-        turns.set_top(a.queue, a.tasks, task)
-        turns.sink(a.queue, size, 0)
+        reason = _go(a, s, task)
+        if reason != at.DONE:
+            return reason
+        if not goes_on_first(a, task):
+            turns.set_top(a.queue, a.tasks, task)
+            turns.sink(a.queue, size, 0)
+            task = _NOBODY
     return at.PAUSED

@@ -13,7 +13,7 @@ from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import background, enclave, entry, fault
 from epcgroup.sim import draws
 from epcgroup.sim import layout as at
-from epcgroup.sim.accounting import become
+from epcgroup.sim.accounting import become, stall
 from epcgroup.sim.blame import attribute, charged
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.policy.hooks import answer, arrive
@@ -93,7 +93,7 @@ def _initialise(buffer: NDArray[np.uint8], encl: int) -> None:
 
 
 @inlined
-def serve(a: Arrays, task: int, page: int) -> int:
+def serve(a: Arrays, s: engine.State, task: int, page: int) -> int:
     """Ask the engine for a page of a task, built in before EINIT or faulted in; the ``Outcome``.
 
     The batches it has to carry out itself are in ``SPENT``.
@@ -104,7 +104,7 @@ def serve(a: Arrays, task: int, page: int) -> int:
     serial = a.machine[at.SERIAL]
     a.machine[at.SPENT] = 0
     for _ in range(_PATIENCE):
-        outcome = _add(a.buffer, encl, page, group) if building else entry.access(a.buffer, encl, page, group)
+        outcome = _add(a.buffer, encl, page, group) if building else fault.access(s, encl, page, group, False)
         if outcome != _EVICT and not (outcome == _BUSY and serial and entry.isolate(a.buffer)):
             return outcome
         a.machine[at.SPENT] += act(a, a.machine[at.COST_BATCH])
@@ -197,12 +197,32 @@ def conclude(a: Arrays, s: engine.State, task: int, page: int, outcome: int) -> 
         return at.DONE
     if outcome != fault.CREATED and outcome != fault.LOADED:
         return _die(a, task, outcome)
-    if outcome == fault.LOADED or spent:
-        become(a.tasks, a.pods, task, at.STALLED, clock)
+    is_stalled = outcome == fault.LOADED or spent > 0
     _count(a, task, outcome, spent)
     arrive(s, a.memory, int(a.tasks[row, at.OFFSET] + page))
     _go_on(a, task, clock + spent + _cost(a, task, outcome))
+    if is_stalled:
+        _note_stall(a, task, clock)
     return at.DONE
+
+
+@inlined
+def goes_on_first(a: Arrays, task: int) -> bool:
+    """Return whether a task that runs is still the earliest; if so, NEAREST is up to date."""
+    row = nth(task)
+    w = a.machine
+    w[at.NEAREST] = min(w[at.OTHERS], w[at.BACKGROUND_CLOCK] if w[at.AWAKE] else at.NEVER)
+    return bool(a.tasks[row, at.CLOCK] < w[at.NEAREST] and a.tasks[row, at.WHAT] == at.RUN)
+
+
+@inlined
+def _note_stall(a: Arrays, task: int, begin: int) -> None:
+    """Note that a task has waited for its page, in one step if it goes on before anything else happens."""
+    row = nth(task)
+    if a.tasks[row, at.MOOD] == at.PRODUCTIVE and goes_on_first(a, task):
+        stall(a.tasks, a.pods, task, begin, a.tasks[row, at.CLOCK])
+    else:
+        become(a.tasks, a.pods, task, at.STALLED, begin)
 
 
 @inlined

@@ -49,3 +49,21 @@ def test_the_node_is_full_only_when_no_pod_works() -> None:
     accounting.settle(pods, 40)
     assert pods[:, at.STALL_SOME].tolist() == [40, 0, 40]
     assert pods[:, at.STALL_FULL].tolist() == [40, 0, 0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2), st.integers(1, 3), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
+def test_a_stall_in_one_step_is_that_in_two(
+    nr_stalled: int, nr_productive: int, changed: int, before: int, length: int
+) -> None:
+    tasks = np.zeros((1, at.TASK_COLUMNS), np.int64)
+    tasks[0, at.MOOD] = at.PRODUCTIVE
+    pods = np.zeros((2, at.POD_COLUMNS), np.int64)
+    pods[:, [at.CHANGED, at.NR_STALLED, at.NR_PRODUCTIVE]] = changed, nr_stalled, nr_productive
+    pods[1, at.NR_PRODUCTIVE] += 1
+    expected = pods.copy()
+    begin = changed + before
+    accounting.become(tasks, expected, 0, at.STALLED, begin)
+    accounting.become(tasks, expected, 0, at.PRODUCTIVE, begin + length)
+    accounting.stall(tasks, pods, 0, begin, begin + length)
+    assert pods.tolist() == expected.tolist()
