@@ -10,11 +10,12 @@ from epcgroup.state.layout import Names, State
 class GroupFace:
     """Groups of one machine, by path."""
 
-    __slots__ = ("_reader", "names", "state")
+    __slots__ = ("_index", "_reader", "names", "state")
 
     def __init__(self, state: State, names: Names) -> None:
         self.state = state
         self.names = names
+        self._index = tree.Index(state, names)
         self._reader = files.Reader(state, names)
 
     def mkdir(self, path: str) -> int:
@@ -27,22 +28,20 @@ class GroupFace:
             TableFullError: no row left (ENOSPC).
         """
         head, _, name = path.rpartition("/")
-        parent = tree.lookup(self.state, self.names, head or "/") if path.startswith("/") else 0
+        parent = self.lookup(head or "/") if path.startswith("/") else 0
         if not parent:
             raise NoSuchGroupError(f"{path!r}: expected an absolute path")
-        if tree.find(self.state, self.names, path) or name in files.FILES:
+        if self._index.find(path) or name in files.FILES:
             raise GroupExistsError(f"{path!r} exists")
         _check_name(name)
-        self.state.machine[at.SEQUENCE] += 1
-        try:
-            number = group.create(self.state, parent)
+        with self._index.changing():
+            number = int(group.create(self.state, parent))
             if number:
                 tree.set_name(self.names, number, name)
-        finally:
-            self.state.machine[at.SEQUENCE] += 1
+        self._index.note(path, number)
         if not number:
             raise TableFullError(f"the table of {len(self.state.groups) - 1} groups is full")
-        return int(number)
+        return number
 
     def rmdir(self, path: str) -> None:
         """Remove a group; what is charged to it stays charged above until it is freed.
@@ -52,17 +51,18 @@ class GroupFace:
             GroupBusyError: processes or groups in it, or the root (EBUSY).
         """
         number = self.lookup(path)
-        self.state.machine[at.SEQUENCE] += 1
-        try:
+        with self._index.changing():
             removed = group.remove(self.state, number)
-        finally:
-            self.state.machine[at.SEQUENCE] += 1
+        self._index.note(path, 0 if removed else number)
         if not removed:
             raise GroupBusyError(f"{path!r} holds processes or groups")
 
     def lookup(self, path: str) -> int:
         """Return the number of a live group; raises NoSuchGroupError."""
-        return tree.lookup(self.state, self.names, path)
+        number = self._index.find(path)
+        if not number:
+            raise NoSuchGroupError(f"no group {path!r}")
+        return number
 
     def paths(self) -> list[str]:
         """Return the paths of all live groups, pre-order."""

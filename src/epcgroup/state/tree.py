@@ -5,6 +5,7 @@ tree.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -123,6 +124,57 @@ def paths(state: State, names: Names) -> list[str]:
         for group in subtree(state, at.ROOT)
         if state.groups[group, at.GROUP_STATE] == at.GROUP_LIVE
     ]
+
+
+class Index:
+    """Live groups by path, for whoever changes the tree: looked for among all siblings only once.
+
+    It is made again when somebody else has changed the tree, which ``SEQUENCE`` tells.
+    """
+
+    __slots__ = ("_groups", "_names", "_sequence", "_state")
+
+    def __init__(self, state: State, names: Names) -> None:
+        self._state, self._names = state, names
+        self._groups: dict[str, int] = {}
+        self._sequence = -1
+
+    def find(self, path: str) -> int:
+        """Return the live group of an absolute path, 0 if there is none."""
+        if self._sequence != self._state.machine[at.SEQUENCE]:
+            self._groups = dict(self._look())
+            self._sequence = int(self._state.machine[at.SEQUENCE])
+        if group := self._groups.get(path):
+            return group
+        return self._groups.get(_plain(path), 0) if path.startswith("/") else 0
+
+    def _look(self) -> Iterator[tuple[str, int]]:
+        for group in subtree(self._state, at.ROOT):
+            if self._state.groups[group, at.GROUP_STATE] == at.GROUP_LIVE:
+                yield path_of(self._state, self._names, group), group
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold off readers in other processes while the owner of the tree changes it."""
+        self._state.machine[at.SEQUENCE] += 1
+        try:
+            yield
+        finally:
+            self._state.machine[at.SEQUENCE] += 1
+
+    def note(self, path: str, group: int) -> None:
+        """Know what the last change has led to: the number of the group of that path, 0: there is none."""
+        if self._sequence + 2 != self._state.machine[at.SEQUENCE]:
+            return
+        self._sequence += 2
+        if group:
+            self._groups[_plain(path)] = group
+        else:
+            self._groups.pop(_plain(path), None)
+
+
+def _plain(path: str) -> str:
+    return "/" + "/".join(part for part in path.split("/") if part)
 
 
 def members(state: State, names: Names, group: int) -> list[int]:
