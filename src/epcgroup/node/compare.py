@@ -148,7 +148,7 @@ def make_story(
         recording=recording,
         window=window,
         figures={t.pod: figures(recording, t, window) for t in recording.targets if t.pod in started},
-        evicted_by=evicted_by(recording.targets, samples_in(recording.samples, window)),
+        evicted_by=evicted_by(recording, samples_in(recording.samples, window)),
         pods=tuple(pods),
         pager={} if simulated else machine,
         simulation=machine if simulated else None,

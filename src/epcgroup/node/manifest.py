@@ -7,7 +7,7 @@ What must not live here: what claims mean for a node (``claims.py``), running an
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +61,7 @@ def parse_manifest(file: str, text: str) -> Manifest:
         ManifestError: it cannot be run.
     """
     nodes: list[Node] = []
-    pods: list[Pod] = []
+    pods: dict[str, Pod] = {}
     for document in _objects(read_documents(file, text)):
         kind = _kind(document)
         document = _titled(document, kind)
@@ -72,14 +72,15 @@ def parse_manifest(file: str, text: str) -> Manifest:
                 )
             nodes.append(_node(document))
         else:
-            pods.append(_pod(document, {pod.name for pod in pods}))
+            pod = _pod(document, pods)
+            pods[pod.name] = pod
     if not nodes:
         raise ManifestError(
             f'{file}: no Node: one document of kind Node with status.capacity["{EPC_RESOURCE}"] is needed'
         )
     if not pods:
         raise ManifestError(f"{file}: no Pod: at least one document of kind Pod is needed")
-    return Manifest(file, text, nodes[0], tuple(pods))
+    return Manifest(file, text, nodes[0], tuple(pods.values()))
 
 
 def _objects(documents: Iterable[Field]) -> Iterable[Field]:
@@ -155,7 +156,7 @@ def _agree(claims: dict[str, tuple[int, Field]]) -> tuple[int, Field]:
     return size, field
 
 
-def _pod(document: Field, taken: set[str]) -> Pod:
+def _pod(document: Field, taken: Collection[str]) -> Pod:
     name, given = _metadata(document)
     if name in taken:
         raise document.error(f"a second pod of the name {name!r}: names must be unique in a file")

@@ -177,7 +177,8 @@ def recording_of(manifest: Manifest, result: Result) -> Recording:
     recording = Recording(targets_of(manifest), 0)
     # Before the first moment there is nothing, so that what is counted at once is counted.
     recording.samples.append(Sample(0, {}, {target.pod: PHASES[0] for target in recording.targets}))
-    samples = [_groups(result, recording.targets, index) for index in range(len(result.times_ns))]
+    paths = [*(target.path for target in recording.targets), "/"]
+    samples = [_groups(result, paths, index) for index in range(len(result.times_ns))]
     for index, groups in enumerate(samples):
         phases = {target.pod: _phase(result, index, row) for row, target in enumerate(recording.targets)}
         recording.samples.append(Sample(int(result.times_ns[index]), groups, phases))
@@ -191,20 +192,19 @@ def _phase(result: Result, index: int, row: int) -> str:
     return PHASES[result.pods[index, row, _COLUMN["phase"]]]
 
 
-def _groups(result: Result, targets: tuple[Target, ...], index: int) -> dict[str, GroupSample]:
-    """The groups of all pods that are there at a sample."""
+def _groups(result: Result, paths: list[str], index: int) -> dict[str, GroupSample]:
+    """The groups of all pods that are there at a sample; the last path is the machine's."""
     return {
-        target.path: _group(result, targets, index, row)
-        for row, target in enumerate(targets)
+        path: _group(result, paths, index, row)
+        for row, path in enumerate(paths[:-1])
         if _phase(result, index, row) != PHASES[0]
     }
 
 
-def _group(result: Result, targets: tuple[Target, ...], index: int, row: int) -> GroupSample:
+def _group(result: Result, paths: list[str], index: int, row: int) -> GroupSample:
     seen = {name: int(result.pods[index, row, column]) for name, column in _COLUMN.items()}
     scenario = result.scenario
     causes = result.reclaimed_by[index, row]
-    paths = [*(target.path for target in targets), "/"]
     return GroupSample(
         limit_bytes=scenario.pods[row].limit_bytes if SERIES[scenario.series].enforced else LIMIT_MAX,
         current_bytes=seen["current_bytes"],
@@ -212,7 +212,7 @@ def _group(result: Result, targets: tuple[Target, ...], index: int, row: int) ->
         faults=seen["faults"],
         granted=seen["created"] + seen["loaded"],
         evictions=seen["evictions"],
-        reclaimed_by={path: int(pages) for path, pages in zip(paths, causes, strict=True) if pages},
+        reclaimed_by={paths[column]: int(causes[column]) for column in causes.nonzero()[0]},
         loaded=seen["loaded"],
         evicted_bytes=seen["evicted_pages"] * PAGE_SIZE,
         stall_ns=(seen["stall_some_ns"], seen["stall_full_ns"]),

@@ -14,7 +14,6 @@ from typing import Any, Final
 from epcgroup.abi.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
-from epcgroup.observe.sampler import targets_paths
 from epcgroup.units import LIMIT_MAX, PAGE_SIZE
 
 #: What the machine's own reclaim is called where culprits are named.
@@ -92,7 +91,7 @@ def figures(recording: Recording, target: Target, window: Window) -> PodFigures:
         over_limit_pages=_over_limit(target, samples),
         faults_per_s=_rate(last.faults - first.faults, seconds),
         evictions_per_s=_rate(last.evictions - first.evictions, seconds),
-        evicted_by=evicted_by(recording.targets, samples)[target.pod],
+        evicted_by=_culprits(recording, target, samples),
         operations=round(work.operations),
         operations_per_s=work.per_s,
         p50_ns=_percentile(work.latency, 50),
@@ -129,7 +128,7 @@ def _stalled(first: GroupSample, last: GroupSample, seconds: float) -> tuple[flo
 
 def _over_limit(target: Target, samples: Sequence[Sample]) -> int:
     """Pages by which the peak of the pod or a container exceeds its limit, 0 if none does."""
-    groups = [sample.groups[path] for sample in samples[-1:] for path in (target.path, *target.containers)
+    groups = [sample.groups[path] for sample in samples[-1:] for path in target.paths
               if path in sample.groups]  # fmt: skip
     over = [group.peak_bytes - group.limit_bytes for group in groups if group.limit_bytes != LIMIT_MAX]
     return -(-max([0, *over]) // PAGE_SIZE)
@@ -200,20 +199,20 @@ def _percentile(latency: Histogram, percent: float) -> float | None:
     return None if value is None else float(value)
 
 
-def evicted_by(targets: Sequence[Target], samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+def evicted_by(recording: Recording, samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """Return pod → culprit → pages of the pod written out on its behalf, between first and last sample.
 
     A culprit is a pod (pages written out for its limit, or by the machine for room that it used up), the path
     of a group that is no pod of ours, or ``ksgxd`` where nobody can be named.
     """
-    names = {**targets_paths(targets), "/": MACHINE}
-    matrix: dict[str, dict[str, float]] = {target.pod: {} for target in targets}
-    if not samples:
-        return matrix
-    for path, group in samples[-1].groups.items():
+    return {target.pod: _culprits(recording, target, samples) for target in recording.targets}
+
+
+def _culprits(recording: Recording, target: Target, samples: Sequence[Sample]) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for path in target.paths if samples else ():
         was = samples[0].groups.get(path, GroupSample()).reclaimed_by
-        row = matrix[names[path]]
-        for culprit, pages in group.reclaimed_by.items():
-            name = names.get(culprit, culprit)
+        for culprit, pages in samples[-1].groups.get(path, GroupSample()).reclaimed_by.items():
+            name = MACHINE if culprit == "/" else recording.pod_of.get(culprit, culprit)
             row[name] = row.get(name, 0.0) + pages - was.get(culprit, 0)
-    return {pod: {name: pages for name, pages in row.items() if pages} for pod, row in matrix.items()}
+    return {name: pages for name, pages in row.items() if pages}

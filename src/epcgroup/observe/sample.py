@@ -27,6 +27,11 @@ class Target:
     path: str
     containers: Mapping[str, Path]
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its group and those of its containers."""
+        return (self.path, *self.containers)
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSample:
@@ -81,12 +86,17 @@ class Recording:
         start_ns: when the run began, CLOCK_MONOTONIC.
         samples: in the order of time.
         reports: path of a container's group → the lines its program reported so far.
+        pod_of: path of every group watched → name of its pod.
     """
 
     targets: tuple[Target, ...]
     start_ns: int
     samples: list[Sample] = field(default_factory=list)
     reports: dict[str, list[Report]] = field(default_factory=dict)
+    pod_of: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pod_of = {path: target.pod for target in self.targets for path in target.paths}
 
     def forget_before(self, t_ns: int) -> None:
         """Drop what is older, but for the last of each before it, so that a long run needs little memory."""

@@ -4,7 +4,7 @@ What must not live here: what the numbers mean over time (``figures.py``).
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -13,7 +13,7 @@ from epcgroup.cgroupfs.texts import parse_flat_keyed, parse_misc, parse_value
 from epcgroup.cgroupfs.tree import Tree, if_there
 from epcgroup.client.report import Report
 from epcgroup.errors import FileFormatError
-from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
+from epcgroup.observe.sample import GroupSample, Recording, Sample
 from epcgroup.units import LIMIT_MAX
 
 #: Name of EPC among the misc resources. Source: the series, ``misc_res_name``.
@@ -162,8 +162,3 @@ class Sampler:
     def nr_bad_lines(self) -> int:
         """Lines of the programs' reports that were no reports."""
         return sum(file.nr_bad_lines for file in self._files.values())
-
-
-def targets_paths(targets: Sequence[Target]) -> dict[str, str]:
-    """Return path of every group watched → name of its pod."""
-    return {path: target.pod for target in targets for path in (target.path, *target.containers)}

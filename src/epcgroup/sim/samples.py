@@ -114,5 +114,5 @@ def _digest(arrays: tuple[NDArray[np.int64], ...], nr_accesses: int) -> str:
     digest = hashlib.sha256(str(nr_accesses).encode())
     for array in arrays:
         digest.update(str(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).astype("<i8").tobytes())
+        digest.update(np.ascontiguousarray(array, "<i8").data)
     return digest.hexdigest()

@@ -75,9 +75,9 @@ def test_who_evicted_whom_is_the_difference_and_names_pods() -> None:
             "/kubepods/b/main": group(second),
         }
         made.samples.append(Sample(second * NS, groups))
-    matrix = evicted_by(made.targets, made.samples)
+    matrix = evicted_by(made, made.samples)
     assert matrix == {"a": {"b": 60, "ksgxd": 60, "/kubepods/gone": 60}, "b": {}}
-    assert evicted_by(made.targets, []) == {"a": {}, "b": {}}
+    assert evicted_by(made, []) == {"a": {}, "b": {}}
 
 
 def test_pages_over_the_limit_count_for_pod_and_container() -> None:

@@ -28,7 +28,7 @@ def run_story(name: str, title: str) -> RunStory:
         recording=made,
         window=window,
         figures={target.pod: figures(made, target, window) for target in made.targets},
-        evicted_by=evicted_by(made.targets, made.samples) | {"kv": {"scan": 700.0, "ksgxd": 7.0, EVIL: 1.0}},
+        evicted_by=evicted_by(made, made.samples) | {"kv": {"scan": 700.0, "ksgxd": 7.0, EVIL: 1.0}},
         pods=(),
         pager={},
     )
