@@ -1,20 +1,22 @@
-"""Who evicted whom: pages of one group written out on behalf of another.
+"""Who evicted whom: pages of a group written out on behalf of another, by the rule of ``engine/blame.py``."""
 
-A pass that serves a limit counts for the group of the limit. A pass of ksgxd serves the machine: its pages
-count for those whose allocations used up the free pages, in the order in which they did.
-"""
-
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-#: Allocations that count: the most ksgxd frees in one refill (high watermark) and a batch.
-_MAX_DEBTS: Final = 96
+from epcgroup.engine import blame
+from epcgroup.engine.blame import NOBODY, charge, free, settle
+
 #: Entries of the log that are kept between two passes of ksgxd.
 MAX_LOG: Final = 1024
 _GROUP_BITS: Final = 32
 #: Key of evictions nobody can be named for.
 MACHINE: Final = 0
+_WORD_BYTES: Final = 8
+
+
+def _words(nr: int) -> "memoryview[int]":
+    return memoryview(bytearray(_WORD_BYTES * nr)).cast("q")
 
 
 class Attribution:
@@ -26,12 +28,11 @@ class Attribution:
     of them in a ring; compiled code notes charges in it too.
     """
 
-    def __init__(self, log: "memoryview[int] | None" = None) -> None:
+    def __init__(self, nr_groups: int, log: "memoryview[int] | None" = None) -> None:
         self._pages: dict[int, Counter[int | str]] = {}
-        self._log = memoryview(bytearray(8 * (1 + MAX_LOG))).cast("q") if log is None else log
+        self._log = _words(1 + MAX_LOG) if log is None else log
         self._nr_settled = 0
-        self._debts: deque[int] = deque(maxlen=_MAX_DEBTS)
-        self._credits: Counter[int] = Counter()
+        self._account = _words(blame.nr_words(nr_groups + 1))
 
     def note_charge(self, group: int) -> None:
         """A page was charged to a group."""
@@ -45,6 +46,7 @@ class Attribution:
 
     def note_written(self, victims: Mapping[int, int], cause: int) -> None:
         """Pages were written out, so many of each group, for a limit of ``cause``, or 0: for ksgxd."""
+        account = self._account
         if not cause:
             self._settle()
         for victim, nr_pages in victims.items():
@@ -56,28 +58,26 @@ class Attribution:
                 self.note_charge(-(nr_pages << _GROUP_BITS | victim))
                 continue
             for _ in range(nr_pages):
-                counts[self._debts.popleft() if self._debts else MACHINE] += 1
+                debtor = settle(account)
+                counts[MACHINE if debtor == NOBODY else debtor] += 1
 
     def _settle(self) -> None:
-        """Work the log off: a page charged is a debt, unless the group's own limit had just made one free."""
-        log, end = self._log, self._log[0]
+        """Work the log off."""
+        log, end, account = self._log, self._log[0], self._account
         for index in range(max(self._nr_settled, end - MAX_LOG), end):
             entry = log[1 + index % MAX_LOG]
             if entry < 0:
                 nr_pages, victim = divmod(-entry, 1 << _GROUP_BITS)
-                self._credits[victim] = min(self._credits[victim] + nr_pages, _MAX_DEBTS)
-            elif self._credits[entry] > 0:
-                self._credits[entry] -= 1
+                free(account, victim, nr_pages)
             else:
-                self._debts.append(entry)
+                charge(account, entry)
         self._nr_settled = end
 
     def forget_group(self, group: int, path: str) -> None:
         """A group is removed: what it suffered goes with it, what it caused stays under its path."""
         self._settle()
         self._pages.pop(group, None)
-        self._credits.pop(group, None)
-        self._debts = deque((g for g in self._debts if g != group), maxlen=_MAX_DEBTS)
+        blame.forget(self._account, group)
         for counts in self._pages.values():
             if group in counts:
                 counts[path] += counts.pop(group)

@@ -93,7 +93,7 @@ class Pager:
         )
         self.desk = Desk(self.epc, _ENCLAVE_DESCRIPTORS * nr_enclaves + _OTHER_DESCRIPTORS)
         self.statistics = Statistics(zero=Histogram(self.desk.fine_zero), load=Histogram(self.desk.fine_load))
-        self.attribution = Attribution(self.desk.charges)
+        self.attribution = Attribution(nr_groups, self.desk.charges)
 
     def _build(self) -> None:
         options = self.options

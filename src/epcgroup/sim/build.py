@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.engine import blame
 from epcgroup.sim import accounting, draws, spread
 from epcgroup.sim import layout as at
 from epcgroup.sim.costs import SPREAD, Costs
@@ -90,7 +91,7 @@ def arrays_of(
         latency=np.zeros((nr_pods, accounting.NR_BUCKETS), np.int64),
         reclaimed_by=np.zeros((nr_pods, nr_pods + 1), np.int64),
         pod_of_group=np.full(nr_groups + 1, nr_pods, np.int64),
-        debts=np.zeros(at.MAX_DEBTS, np.int64),
+        account=np.zeros(blame.nr_words(nr_pods), np.int64),
         queue=np.zeros((len(containers), 3), np.int64),
         outcomes=np.zeros(engine.BATCH_ROWS, np.uint8),
         memory=memory,

@@ -96,8 +96,7 @@ COMPONENT_COLUMNS: Final = 12
     REFUSED,
     ANSWERED,
     DIRECT,  # time in reclaim of its own
-    CREDITS,  # pages its own limits made free, see ``blame.py``
-) = range(12)
+) = range(11)
 POD_COLUMNS: Final = 12
 
 # Words of ``machine``.
@@ -123,17 +122,13 @@ POD_COLUMNS: Final = 12
     COST_BACKGROUND,  # a batch of the background, without its pages
     COST_ADD,
     BUSY_UNTIL,  # when the processor of the turn is free again
-    FIRST_DEBT,  # in ``debts``
-    NR_DEBTS,
     SPENT,  # time of the batches the last fault had to carry out itself
     NEAREST,  # time of the next event of anybody but the task whose turn it is
     NR_ENCLAVE_PAGES,  # that enclaves have, in the EPC or written out
     OTHERS,  # time of the next turn of another task, or of the end; 0: every turn goes through the queue
-) = range(27)
+) = range(25)
 MACHINE_WORDS: Final = 32
 
-#: Charged pages remembered for ksgxd: the most it frees in one refill (high watermark) and a batch.
-MAX_DEBTS: Final = 96
 #: Columns of ``queue``: the heap of the tasks that have a turn to come.
 TURN, TURN_SINCE, TURN_TASK = range(3)
 #: Columns of ``tables``: an alias table, one row for each place of a Zipf component.
@@ -161,7 +156,7 @@ class Arrays(NamedTuple):
         latency: answered requests by bucket of ``abi/histogram.py``, int64 (pods, buckets).
         reclaimed_by: int64 (pods, pods + 1); see ``Result.reclaimed_by``.
         pod_of_group: pod of each group of the engine, the number of pods for groups of none; int64.
-        debts: pods that used up free pages, a ring, int64 (MAX_DEBTS,).
+        account: of the pods; see ``engine/blame.py``, int64.
         queue: int64 (tasks, 3), a heap.
         outcomes: answers to a batch, uint8.
         memory: of the replacement policy, uint8; see ``policy/``.
@@ -181,7 +176,7 @@ class Arrays(NamedTuple):
     latency: NDArray[np.int64]
     reclaimed_by: NDArray[np.int64]
     pod_of_group: NDArray[np.int64]
-    debts: NDArray[np.int64]
+    account: NDArray[np.int64]
     queue: NDArray[np.int64]
     outcomes: NDArray[np.uint8]
     memory: NDArray[np.uint8]

@@ -46,7 +46,7 @@ PATHS = {1: "/", 2: "/a", 3: "/b", 4: "/c"}
 
 @pytest.fixture
 def attribution() -> Attribution:
-    return Attribution()
+    return Attribution(nr_groups=4)
 
 
 def test_pass_for_a_limit_counts_for_its_group(attribution: Attribution) -> None:
@@ -91,7 +91,7 @@ def test_charge_taken_back_is_no_debt(attribution: Attribution) -> None:
 
 def test_charges_may_be_noted_by_others_in_the_log() -> None:
     log = memoryview(bytearray(8 * (1 + MAX_LOG))).cast("q")
-    attribution = Attribution(log)
+    attribution = Attribution(4, log)
     for group in (2,) * MAX_LOG + (3,) * 3:  # longer than the ring
         log[1 + log[0] % MAX_LOG] = group
         log[0] += 1
