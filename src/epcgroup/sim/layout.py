@@ -126,7 +126,10 @@ POD_COLUMNS: Final = 12
     NEAREST,  # time of the next event of anybody but the task whose turn it is
     NR_ENCLAVE_PAGES,  # that enclaves have, in the EPC or written out
     OTHERS,  # time of the next turn of another task, or of the end; 0: every turn goes through the queue
-) = range(25)
+    AHEAD_FRAME,  # where ``ahead.py`` stands in a list of the engine
+    AHEAD_GROUP,  # whose list that is
+    NR_AHEAD,  # so many frames before the next batch from it
+) = range(28)
 MACHINE_WORDS: Final = 32
 
 #: Columns of ``queue``: the heap of the tasks that have a turn to come.

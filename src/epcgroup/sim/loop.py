@@ -8,14 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from epcgroup.compiled import native
 from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import entry
 from epcgroup.sim import layout as at
 from epcgroup.sim import turns
 from epcgroup.sim.accounting import become
+from epcgroup.sim.hits import follow, follow_requests, is_chain
 from epcgroup.sim.layout import Arrays
-from epcgroup.sim.policy.hooks import touch
 from epcgroup.sim.references import draw, populate
 from epcgroup.sim.requests import answer_request, expect
 from epcgroup.sim.service import (
@@ -35,49 +34,6 @@ _TURN: Final = 1 << 16
 _BACKGROUND: Final = -1
 _OVER: Final = -2
 _NOBODY: Final = -3
-
-
-@inlined
-def _end(a: Arrays, task: int, clock: int, limit: int) -> int:
-    """Return where a task's references end, or the first one that does not begin before ``limit``."""
-    row = nth(task)
-    position, end = a.tasks[row, at.POSITION], a.tasks[row, at.END]
-    step = a.tasks[row, at.STEP]
-    if clock + (end - position) * step > limit:
-        end = min(end, position + (limit - clock + step - 1) // step)
-    return int(end)
-
-
-@inlined
-def _hit(a: Arrays, s: engine.State, task: int, clock: int, limit: int) -> int:
-    """Follow a task's references while they hit, have no mark and ``clock`` is below the limit.
-
-    Returns the clock afterwards.
-    """
-    row = nth(task)
-    position = nth(a.tasks[row, at.POSITION])
-    first = position
-    end = nth(_end(a, task, clock, limit))
-    offset = nth(a.tasks[row, at.OFFSET])
-    ahead = nth(at.AHEAD)
-    one = nth(1)
-    mark = nth(at.REQUEST_MARK)
-    while position < end:
-        # Beyond its end the window holds old references: a hint that is wrong does no harm.
-        coming = offset + (nth(a.references[position + ahead]) & ~mark)
-        native.prefetch(s.pages, coming)
-        native.prefetch(s.marks, coming)
-        page = nth(a.references[position])
-        element: Any = offset + page
-        if page >= mark or s.pages[element] <= 0:
-            break
-        touch(s, a.memory, element)
-        position += one
-    nr_hits = np.int64(position - first)
-    a.tasks[row, at.POSITION] = np.int64(position)
-    a.pods[nth(a.tasks[row, at.POD]), at.HITS] += nr_hits
-    a.machine[at.BUDGET] -= nr_hits
-    return int(clock + nr_hits * a.tasks[row, at.STEP])
 
 
 @inlined
@@ -132,7 +88,11 @@ def _work(a: Arrays, s: engine.State, task: int, limit: int) -> int:
     a.tasks[row, at.CLOCK] += a.tasks[row, at.OWED]
     a.tasks[row, at.OWED] = 0
     while what == at.RUN and a.tasks[row, at.CLOCK] < limit and a.machine[at.BUDGET] > stop:
-        clock = _hit(a, s, task, a.tasks[row, at.CLOCK], limit)
+        clock = a.tasks[row, at.CLOCK]
+        if is_chain(a, task):
+            clock = follow_requests(a, s, task, clock, limit)
+        else:
+            clock = follow(a, s, task, clock, limit)
         a.tasks[row, at.CLOCK] = clock
         if clock < limit:
             position = nth(a.tasks[row, at.POSITION])

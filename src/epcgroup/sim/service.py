@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import background, enclave, entry, fault
-from epcgroup.sim import draws
+from epcgroup.sim import ahead, draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become, stall
 from epcgroup.sim.blame import attribute, charged
@@ -35,6 +35,7 @@ def act(a: Arrays, cost_batch: int) -> int:
     nr_scanned = s.machine[engine.BATCH_NR]
     answer(s, a.memory, a.outcomes)
     attribute(a, s)
+    ahead.after_batch(a, s)
     nr_written = background.finish(s, a.outcomes)
     return int(cost_batch + nr_scanned * a.machine[at.COST_SCAN] + nr_written * a.machine[at.COST_EVICT])
 
@@ -203,6 +204,7 @@ def conclude(a: Arrays, s: engine.State, task: int, page: int, outcome: int) -> 
     _go_on(a, task, clock + spent + _cost(a, task, outcome))
     if is_stalled:
         _note_stall(a, task, clock)
+    ahead.after_fault(a, s)
     return at.DONE
 
 
