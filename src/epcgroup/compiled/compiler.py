@@ -13,10 +13,12 @@ from llvmlite.binding import Linkage
 from numba import _dynfunc, types
 from numba.core import codegen, compiler, typed_passes, untyped_passes
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typing.context import Context
 
 #: Numba's and LLVM's objects, which have no types of their own here.
 _Any = Any
-_FLAGS: Final[dict[str, _Any]] = {}
+#: What ``_Types`` remembers: from a function of Numba and types of arguments to a signature.
+_OPERATORS: Final[dict[tuple[_Any, _Any], _Any]] = {}
 
 
 # What runs only under the compiler is left out of coverage, which is measured without it.
@@ -62,7 +64,9 @@ class Program(codegen.JITCodeLibrary):  # pragma: no cover
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr:
                 function.linkage = "internal"
-        super()._optimize_final_module()
+        # Once: Numba goes over it before, for references, and looks for vectors; rules have neither.
+        manager, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False)
+        manager.run(self._final_module, builder)
 
 
 class _LowerFragment(typed_passes.NativeLowering):  # pragma: no cover
@@ -114,8 +118,27 @@ _PASSES: Final = (
 )
 
 
+class _Types(Context):  # pragma: no cover
+    """The typing context it is made of, with a memory: rules ask for the same few operators all the time."""
+
+    def __init__(self, context: _Any) -> None:
+        self.__dict__ = context.__dict__
+
+    def resolve_function_type(self, func: _Any, args: _Any, kws: _Any) -> _Any:
+        if kws or not isinstance(func, types.Function):
+            return super().resolve_function_type(func, args, kws)
+        known = _OPERATORS.get((func, args))
+        if known is None:
+            known = _OPERATORS[func, args] = super().resolve_function_type(func, args, kws)
+        return known
+
+
 def _pipeline(lowering: type) -> type:
     class Pipeline(compiler.CompilerBase):
+        def __init__(self, context: _Any, *others: _Any) -> None:  # pragma: no cover
+            super().__init__(context, *others)
+            self.state.typingctx = _Types(context)
+
         def define_pipelines(self) -> list[PassManager]:  # pragma: no cover
             manager = PassManager("epcgroup")
             for each in (*_PASSES, lowering, typed_passes.NoPythonBackend):
@@ -130,22 +153,3 @@ def _pipeline(lowering: type) -> type:
 FRAGMENT: Final = _pipeline(_LowerFragment)
 INLINED: Final = _pipeline(_LowerInlined)
 PROGRAM: Final = _pipeline(_LowerProgram)
-
-
-def call_as(program: _Any, fragment: _Any) -> None:  # pragma: no cover
-    """Let compiled callers of ``program`` find ``fragment``, the same function; both are dispatchers."""
-
-    def template(kinds: tuple[_Any, ...], names: _Any) -> _Any:
-        return fragment.get_call_template(tuple(_canonical(kind) for kind in kinds), names)
-
-    program.fragment = fragment
-    program.get_call_template = template
-    program.get_overload = fragment.get_overload
-    # One object for all: Numba compares the flags at every look-up of a function.
-    fragment._compiler._customize_flags = lambda flags: _FLAGS.setdefault(str(flags), flags)
-
-
-def _canonical(kind: _Any) -> _Any:  # pragma: no cover
-    """Return the one form of an argument a rule is compiled for: integers below 64 bits are int64."""
-    kind = types.unliteral(kind)
-    return types.int64 if isinstance(kind, types.Integer) and kind.bitwidth < 64 else kind

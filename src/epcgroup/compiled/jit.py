@@ -10,13 +10,12 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import numba
 import numpy as np
 from numba import config
 
-from epcgroup.compiled import compiler
+from epcgroup.compiled.rule import Rule
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -39,8 +38,12 @@ _COMMON: Final = tuple(f"{_PROJECT}.{room}" for room in ("state", "compiled", "e
 #: needed for the state (``pointers.py``). Never in arithmetic: unsigned and signed make a float there.
 nth = np.uint64
 
-_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
-_INNER: Any = {"no_cpython_wrapper": True}
+
+@cache
+def _stamp(package: str) -> str:
+    """Return what machine code of a function of a package depends on."""
+    packages = {*_COMMON, package} if package.startswith(_PROJECT) else _COMMON
+    return " ".join(map(sources_digest, sorted(packages)))
 
 
 def compiled(function: Function, stamp: str = "", *, inline: bool = False) -> Function:
@@ -50,22 +53,12 @@ def compiled(function: Function, stamp: str = "", *, inline: bool = False) -> Fu
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return function
-    return _program(function, stamp, inline)  # pragma: no cover
+    return _rule(function, stamp, inline)  # type: ignore[return-value]  # pragma: no cover
 
 
-def _program(function: Function, stamp: str, inline: bool) -> Function:  # pragma: no cover
-    program: Any = numba.njit(**_OPTIONS, cache=True, forceinline=inline, pipeline_class=compiler.PROGRAM)(
-        function
-    )
+def _rule(function: Callable[..., object], stamp: str, inline: bool) -> Rule:  # pragma: no cover
     package = function.__module__.rpartition(".")[0]
-    packages = {*_COMMON, package} if package.startswith(_PROJECT) else _COMMON
-    file = program._cache._cache_file
-    # The version, not the stamp of the source: what another version stored is not even unpickled.
-    file._version = " ".join((file._version, *map(sources_digest, sorted(packages)), stamp))
-    pipeline = compiler.INLINED if inline else compiler.FRAGMENT
-    fragment: Any = numba.njit(**_OPTIONS, **_INNER, pipeline_class=pipeline)(function)
-    compiler.call_as(program, fragment)
-    return program  # type: ignore[no-any-return]
+    return Rule(function, f"{_stamp(package)} {stamp}", inline)
 
 
 def jit(function: Function) -> Function:
@@ -81,3 +74,10 @@ def jit(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile a small function of the hot path into its callers: without this, half the time of a fault."""
     return compiled(function, inline=True)
+
+
+def entry(function: Function) -> Function:
+    """Compile a function that Python calls for every fault, and nothing compiled: it is called directly."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
+    return _rule(function, "", False).program  # type: ignore[no-any-return]  # pragma: no cover

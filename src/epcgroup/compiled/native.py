@@ -11,7 +11,6 @@ from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 #: Numba's types and LLVM's values, which have no types of their own here.
@@ -39,6 +38,8 @@ def _lay(  # pragma: no cover
     context: _Llvm, builder: _Llvm, kind: _Llvm, buffer: _Llvm, first: _Llvm, shape: list[_Llvm]
 ) -> _Llvm:
     """Return an array struct of type ``kind`` over the bytes of ``buffer`` from ``first`` on."""
+    from numba.np.arrayobj import populate_array  # here: half of Numba hangs on it
+
     result = context.make_array(kind)(context, builder)
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     strides = [itemsize]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.compiled import pointers
-from epcgroup.compiled.jit import inlined, jit
+from epcgroup.compiled.jit import entry, inlined
 from epcgroup.engine import background, fault
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
@@ -32,19 +32,19 @@ def state_over(buffer: NDArray[np.uint8]) -> State:
     return pointers.state(buffer, (0, groups, enclaves, frames, pages, marks))
 
 
-@jit
+@entry
 def access(buffer: NDArray[np.uint8], encl: int, index: int, group: int) -> int:
     """``fault.access`` for a task without a pending signal."""
     return fault.access(state_over(buffer), encl, index, group, False)
 
 
-@jit
+@entry
 def isolate(buffer: NDArray[np.uint8]) -> int:
     """``background.next_batch``."""
     return background.next_batch(state_over(buffer))
 
 
-@jit
+@entry
 def finish(buffer: NDArray[np.uint8], outcomes: NDArray[np.uint8]) -> int:
     """``background.finish``."""
     return background.finish(state_over(buffer), outcomes)

@@ -108,7 +108,7 @@ class BoundPolicy:
         made = FunctionType(plain.__code__, {**plain.__globals__, **names}, plain.__name__)
         made.__module__ = plain.__module__
         made.__qualname__ = f"{plain.__qualname__}_{self._key}"
-        inline = bool(getattr(function, "targetoptions", {}).get("forceinline"))
+        inline = bool(getattr(function, "is_inlined", False))
         copy: Any = compiled(made, self._stamp, inline=inline)
         return copy  # type: ignore[no-any-return]
 
