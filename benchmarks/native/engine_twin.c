@@ -12,8 +12,9 @@ typedef int64_t i64;
 typedef uint64_t u64;
 
 enum { HIT, CREATED, LOADED, EVICT, BUSY, REFUSED, INTERRUPTED, NO_PAGE };
-enum { ENCLAVE, GROUP, OFFSET, SIZE, STREAM_COLUMNS };
+enum { ENCLAVE, GROUP, OFFSET, SIZE, HEAD, SEEN, LEFT, STREAM_COLUMNS };
 enum { EVICTIONS = 9, SCANNED = 10, NR_DONE = 11, SHIFT = 12, PAGE = 4096, AHEAD = 16 };
+enum { LIST_AHEAD = 20, LIST_STEP = 2 };
 
 static i64 *machine, *totals;
 static i64 (*groups)[GROUP_COLUMNS];
@@ -56,10 +57,10 @@ static inline i64 charge(i64 group)
     return 0;
 }
 
-static inline void uncharge(i64 group)
+static inline void uncharge(i64 group, i64 nr)
 {
     for (; group; group = groups[group][GROUP_PARENT])
-        groups[group][GROUP_USAGE] -= PAGE;
+        groups[group][GROUP_USAGE] -= nr * PAGE;
 }
 
 /* Free pages: first in, first out for each node, pages never used before those given back. */
@@ -70,6 +71,8 @@ static inline i64 take_frame(void)
         i64 node = (machine[NODE] + step) % NR_NODES, frame = 0;
         for (i64 i = 0; i < NR_SECTIONS && !frame; i++) {
             i64 *section = machine + SECTIONS + SECTION_WORDS * i;
+            if (!section[SECTION_END])
+                break;
             if (section[SECTION_FRESH] < section[SECTION_END] && section[SECTION_NODE] == node)
                 frame = section[SECTION_FRESH]++;
         }
@@ -170,7 +173,8 @@ static inline void count_listed(i64 group, i64 change)
     }
 }
 
-static inline void add_tail(i64 frame)
+/* At the tail of its list; the caller counts it. */
+static inline void append(i64 frame)
 {
     int32_t *f = frames[frame];
     i64 *row = groups[f[FRAME_GROUP]], tail = row[GROUP_LRU_TAIL];
@@ -182,20 +186,6 @@ static inline void add_tail(i64 frame)
         row[GROUP_LRU_HEAD] = frame;
     row[GROUP_LRU_TAIL] = frame;
     f[FRAME_FLAGS] |= FRAME_LISTED;
-    count_listed(f[FRAME_GROUP], 1);
-}
-
-static inline void isolate_head(i64 frame)
-{
-    int32_t *f = frames[frame];
-    i64 *row = groups[f[FRAME_GROUP]], following = f[FRAME_NEXT];
-    if (following)
-        frames[following][FRAME_PREVIOUS] = 0;
-    else
-        row[GROUP_LRU_TAIL] = 0;
-    row[GROUP_LRU_HEAD] = following;
-    f[FRAME_NEXT] = f[FRAME_PREVIOUS] = 0;
-    f[FRAME_FLAGS] = (f[FRAME_FLAGS] & ~FRAME_LISTED) | FRAME_ISOLATED;
 }
 
 /* Work items. */
@@ -315,17 +305,27 @@ static i64 choose(i64 root)
 
 static i64 isolate(i64 group, i64 nr)
 {
-    i64 done = 0, frame, *row;
-    while (done < nr && machine[BATCH_NR] < BATCH_ROWS && (frame = groups[group][GROUP_LRU_HEAD])) {
-        done++;
-        isolate_head(frame);
-        row = machine + BATCH + BATCH_COLUMNS * machine[BATCH_NR]++;
-        row[0] = frames[frame][FRAME_ENCLAVE];
-        row[1] = frames[frame][FRAME_PAGE];
-        row[2] = frames[frame][FRAME_GROUP];
+    i64 done = 0, frame = groups[group][GROUP_LRU_HEAD], *row = machine + BATCH;
+    for (; frame && done < min(nr, BATCH_ROWS); done++, row += BATCH_COLUMNS) {
+        int32_t *f = frames[frame];
+        i64 element = enclaves[f[FRAME_ENCLAVE]][ENCLAVE_OFFSET] + f[FRAME_PAGE];
+        __builtin_prefetch(marks + element, 1);
+        __builtin_prefetch(pages + element, 1);
+        row[0] = f[FRAME_ENCLAVE];
+        row[1] = f[FRAME_PAGE];
+        row[2] = f[FRAME_GROUP];
         row[3] = frame;
-        groups[row[2]][STAT_SCANNED]++;
+        frame = f[FRAME_NEXT];
+        f[FRAME_NEXT] = f[FRAME_PREVIOUS] = 0;
+        f[FRAME_FLAGS] = (f[FRAME_FLAGS] & ~FRAME_LISTED) | FRAME_ISOLATED;
     }
+    groups[group][GROUP_LRU_HEAD] = frame;
+    if (frame)
+        frames[frame][FRAME_PREVIOUS] = 0;
+    else
+        groups[group][GROUP_LRU_TAIL] = 0;
+    machine[BATCH_NR] = done;
+    groups[group][STAT_SCANNED] += done;
     count_listed(group, -done);
     return done;
 }
@@ -360,15 +360,21 @@ static int is_hopeless(i64 context, i64 root)
     return 1;
 }
 
-static void free_frame(i64 frame, i64 group, int statistic)
+static inline void uncharge_pages(i64 group, i64 nr, int statistic)
 {
-    groups[group][statistic]--;
-    uncharge(group);
-    give_frame(frame);
-    groups[group][GROUP_REFERENCES]--;
+    groups[group][statistic] -= nr;
+    groups[group][GROUP_REFERENCES] -= nr;
+    uncharge(group, nr);
 }
 
-static void write_out(const i64 *row)
+static void free_frame(i64 frame, i64 group, int statistic)
+{
+    uncharge_pages(group, 1, statistic);
+    give_frame(frame);
+}
+
+/* All of one page but its charge. */
+static inline void write_out(const i64 *row)
 {
     i64 *encl = enclaves[row[0]], group = row[2], forced = machine[WORK_CURRENT];
     groups[group][STAT_RECLAIMED]++;
@@ -392,7 +398,7 @@ static void write_out(const i64 *row)
         encl[ENCLAVE_FLAGS] |= ENCLAVE_SECS_OUT;
         free_frame(secs, frames[secs][FRAME_GROUP], STAT_SECS);
     }
-    free_frame(row[3], group, STAT_RESIDENT);
+    give_frame(row[3]);
     if (forced && machine[BATCH_CONTEXT] == CONTEXT_WORKER)
         groups[forced][GROUP_FORCED] -= groups[forced][GROUP_FORCED] > 0;
 }
@@ -400,7 +406,7 @@ static void write_out(const i64 *row)
 /* Age the batch, then write out what is old. */
 static void act(void)
 {
-    i64 nr = machine[BATCH_NR], accepted = 0;
+    i64 nr = machine[BATCH_NR], group = machine[BATCH + 2], accepted = 0;
     uint8_t young[BATCH_ROWS + 1];
     for (i64 i = 0; i < nr; i++) {
         i64 *row = machine + BATCH + BATCH_COLUMNS * i;
@@ -419,12 +425,15 @@ static void act(void)
         i64 *row = machine + BATCH + BATCH_COLUMNS * i;
         if (young[i]) {
             frames[row[3]][FRAME_FLAGS] &= ~FRAME_ISOLATED;
-            add_tail(row[3]);
+            append(row[3]);
         } else {
             write_out(row);
             row[3] = 0;
         }
     }
+    uncharge_pages(group, accepted, STAT_RESIDENT); /* a batch is of one list */
+    if (accepted < nr)
+        count_listed(group, nr - accepted);
     if (machine[NR_PATIENCE_ROUNDS]) {
         i64 *fails = machine + machine[BATCH_CONTEXT] + PASS_FAILS;
         *fails = machine[BATCH_WRITTEN] ? 0 : *fails + nr;
@@ -520,7 +529,7 @@ static inline i64 page_of(i64 group)
     if (frame)
         queue_crowded(group);
     else {
-        uncharge(group);
+        uncharge(group, 1);
         frame = direct_pass(ROOT, machine[NR_TO_SCAN], group);
         if (frame == -EVICT)
             return frame;
@@ -612,7 +621,8 @@ static inline i64 bring(i64 number, i64 *encl, i64 index, i64 group, i64 held_wo
     frames[frame][FRAME_PAGE] = (int32_t)index;
     pages[element] = (int32_t)frame;
     encl[ENCLAVE_NR_CHILDREN]++;
-    add_tail(frame);
+    append(frame);
+    count_listed(group, 1);
     return held_word < 0 ? LOADED : CREATED;
 }
 
@@ -636,8 +646,31 @@ static inline i64 access_page(i64 number, i64 index, i64 group)
     return answer;
 }
 
+/* Fetch some of what the next batch of a stream's group will touch; what is read may be out of date. */
+static inline void look_ahead(i64 *stream)
+{
+    i64 head = groups[stream[GROUP]][GROUP_LRU_HEAD], frame;
+    if (stream[HEAD] != head) {
+        stream[HEAD] = stream[SEEN] = head;
+        stream[LEFT] = LIST_AHEAD;
+    }
+    if (stream[LEFT] <= 0)
+        return;
+    frame = stream[SEEN];
+    for (int i = 0; i < LIST_STEP; i++) {
+        i64 element = stream[OFFSET] + frames[frame][FRAME_PAGE];
+        __builtin_prefetch(marks + element, 1);
+        __builtin_prefetch(pages + element, 1);
+        frame = frames[frame][FRAME_NEXT];
+        __builtin_prefetch(frames[frame], 1);
+        __builtin_prefetch(frames[frame] + FRAME_FLAGS, 1);
+    }
+    stream[SEEN] = frame;
+    stream[LEFT] -= LIST_STEP;
+}
+
 void twin_run(i64 *m, i64 *g, i64 *e, int32_t *f, int32_t *p, uint8_t *k, const uint32_t *trace, i64 nr_references,
-              i64 page_bits, const i64 (*streams)[STREAM_COLUMNS], i64 nr_streams, i64 *t, i64 idle)
+              i64 page_bits, i64 (*streams)[STREAM_COLUMNS], i64 nr_streams, i64 *t, i64 idle)
 {
     u64 mask = ((u64)1 << page_bits) - 1;
     i64 hits = 0, i;
@@ -669,6 +702,7 @@ void twin_run(i64 *m, i64 *g, i64 *e, int32_t *f, int32_t *p, uint8_t *k, const 
         while ((answer = access_page(streams[stream][ENCLAVE], (i64)index, streams[stream][GROUP])) == EVICT)
             act();
         t[answer]++;
+        look_ahead(streams[stream]);
         if (idle)
             while (next_batch())
                 act();

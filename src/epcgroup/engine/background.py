@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import group as groups
-from epcgroup.engine import reclaim, shared, walk
+from epcgroup.engine import lru, page, reclaim, shared, walk
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.layout import State
@@ -155,22 +155,52 @@ def has_work(s: State) -> bool:
 def finish(s: State, outcomes: NDArray[np.uint8]) -> int:
     """Account for a whole batch; ``outcomes`` holds one ``Written`` a row. Returns the pages written out."""
     written = 0
+    charged, nr_freed = 0, 0  # not uncharged yet, all of one group
+    listed, nr_returned = 0, 0  # not counted yet, all on one list
     for row in range(s.machine[at.BATCH_NR]):
         if not reclaim.is_row_valid(s, row):
             continue
         if outcomes[row] == _WRITTEN:
-            enclave = s.machine[at.BATCH + at.BATCH_COLUMNS * row]
-            forced = s.machine[at.WORK_CURRENT]
-            if reclaim.write_row(s, row):
-                reclaim.write_secs(s, enclave)
-            reclaim.free_row(s, row)
-            if forced and s.machine[at.BATCH_CONTEXT] == at.CONTEXT_WORKER:
-                s.groups[forced, at.GROUP_FORCED] -= s.groups[forced, at.GROUP_FORCED] > 0
+            group = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 2]
+            if group != charged:
+                _uncharge(s, charged, nr_freed)
+                charged, nr_freed = group, 0
+            _write(s, row)
+            reclaim.empty_row(s, row)
+            nr_freed += 1
             written += 1
         else:
-            reclaim.put_back(s, row)
+            group = reclaim.return_row(s, row)
+            if group != listed:
+                _count(s, listed, nr_returned)
+                listed, nr_returned = group, 0
+            nr_returned += 1
+    _uncharge(s, charged, nr_freed)
+    _count(s, listed, nr_returned)
     reclaim.close_batch(s)
     return written
+
+
+@inlined
+def _write(s: State, row: int) -> None:
+    """Account for a page that was written out, with its SECS and the request it was for."""
+    forced = s.machine[at.WORK_CURRENT]
+    if reclaim.write_row(s, row):
+        reclaim.write_secs(s, s.machine[at.BATCH + at.BATCH_COLUMNS * row])
+    if forced and s.machine[at.BATCH_CONTEXT] == at.CONTEXT_WORKER:
+        s.groups[forced, at.GROUP_FORCED] -= s.groups[forced, at.GROUP_FORCED] > 0
+
+
+@jit
+def _uncharge(s: State, group: int, nr_pages: int) -> None:
+    if nr_pages:
+        page.uncharge(s, group, nr_pages)
+
+
+@jit
+def _count(s: State, group: int, nr_pages: int) -> None:
+    if nr_pages:
+        lru.count(s, group, nr_pages)
 
 
 @inlined

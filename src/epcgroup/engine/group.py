@@ -59,9 +59,9 @@ def get(s: State, group: int) -> None:
 
 
 @inlined
-def put(s: State, group: int) -> None:
-    """Drop the reference of a charged page; frees a removed group with its last one."""
-    s.groups[group, at.GROUP_REFERENCES] -= 1
+def put(s: State, group: int, nr_pages: int) -> None:
+    """Drop the references of charged pages; frees a removed group with its last one."""
+    s.groups[group, at.GROUP_REFERENCES] -= nr_pages
     _free_unreferenced(s, group)
 
 

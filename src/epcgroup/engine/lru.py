@@ -61,12 +61,18 @@ def _unlink(s: State, group: int, frame: int, head: int) -> None:
 
 
 @inlined
-def add_tail(s: State, frame: int) -> None:
-    """Put a frame at the tail (young end) of its list. Source: sgx_mark_page_reclaimable."""
+def append(s: State, frame: int) -> int:
+    """Put a frame at the tail of its list; returns the list's group, where the caller counts it."""
     group = owner(s, frame)
     _append(s, group, frame, at.GROUP_LRU_HEAD)
     s.frames[frame, at.FRAME_FLAGS] |= at.FRAME_LISTED
-    count(s, group, 1)
+    return group
+
+
+@inlined
+def add_tail(s: State, frame: int) -> None:
+    """Put a frame at the tail (young end) of its list. Source: sgx_mark_page_reclaimable."""
+    count(s, append(s, frame), 1)
 
 
 @inlined
@@ -80,11 +86,36 @@ def remove(s: State, frame: int) -> None:
 
 
 @inlined
+def _isolated(s: State, frame: int) -> None:
+    flags = s.frames[frame, at.FRAME_FLAGS]
+    s.frames[frame, at.FRAME_FLAGS] = (flags & ~at.FRAME_LISTED) | at.FRAME_ISOLATED
+
+
+@inlined
 def isolate(s: State, group: int, frame: int) -> None:
     """Take a frame of a group's list into the batch; the caller counts it."""
     _unlink(s, group, frame, at.GROUP_LRU_HEAD)
-    flags = s.frames[frame, at.FRAME_FLAGS]
-    s.frames[frame, at.FRAME_FLAGS] = (flags & ~at.FRAME_LISTED) | at.FRAME_ISOLATED
+    _isolated(s, frame)
+
+
+@inlined
+def isolate_head(s: State, frame: int) -> int:
+    """Take the head of a list into the batch; returns the next one. ``set_head`` makes the list whole."""
+    following = s.frames[frame, at.FRAME_NEXT]
+    s.frames[frame, at.FRAME_NEXT] = 0
+    s.frames[frame, at.FRAME_PREVIOUS] = 0
+    _isolated(s, frame)
+    return int(following)
+
+
+@inlined
+def set_head(s: State, group: int, frame: int) -> None:
+    """Let the list of a group begin at ``frame``, 0 if none is left; the caller counts what went."""
+    s.groups[group, at.GROUP_LRU_HEAD] = frame
+    if frame:
+        s.frames[frame, at.FRAME_PREVIOUS] = 0
+    else:
+        s.groups[group, at.GROUP_LRU_TAIL] = 0
 
 
 @inlined

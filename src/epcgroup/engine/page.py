@@ -1,6 +1,7 @@
 """One EPC page from its allocation to its return: free list, owner, charge, references, counts.
 
-Every way a page can leave EPC ends in ``release``; it is the only place that gives a charge back.
+Every way a page can leave EPC ends in ``release``, or for the pages of a batch in ``uncharge``: only these
+give a charge back.
 """
 
 from epcgroup.compiled.jit import inlined, jit
@@ -43,7 +44,15 @@ def release(s: State, frame: int) -> None:
     s.groups[group, _statistic(s.frames[frame, at.FRAME_PAGE])] -= 1
     misc.uncharge(s, group, at.RESOURCE_EPC, PAGE_BYTES)
     section.give(s, frame)
-    groups.put(s, group)
+    groups.put(s, group, 1)
+
+
+@inlined
+def uncharge(s: State, group: int, nr_pages: int) -> None:
+    """Give the charges of pages back that were freed out of a batch, all of one group."""
+    s.groups[group, at.STAT_RESIDENT] -= nr_pages
+    misc.uncharge(s, group, at.RESOURCE_EPC, nr_pages * PAGE_BYTES)
+    groups.put(s, group, nr_pages)
 
 
 @jit

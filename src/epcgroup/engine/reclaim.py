@@ -5,8 +5,9 @@ progress is kept in one of four contexts of the state (allocation, worker, ksgxd
 can carry out a batch in between. Only one batch is isolated at a time.
 """
 
-from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import lru, page, walk
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined, jit, nth
+from epcgroup.engine import lru, page, section, walk
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.layout import State
@@ -26,31 +27,38 @@ def begin(s: State, context: int, root: int, want: int) -> None:
 @inlined
 def _fill_row(s: State, row: int, frame: int) -> None:
     where = at.BATCH + at.BATCH_COLUMNS * row
-    s.machine[where] = s.frames[frame, at.FRAME_ENCLAVE]
-    s.machine[where + 1] = s.frames[frame, at.FRAME_PAGE]
+    enclave = s.frames[frame, at.FRAME_ENCLAVE]
+    index = s.frames[frame, at.FRAME_PAGE]
+    s.machine[where] = enclave
+    s.machine[where + 1] = index
     s.machine[where + 2] = s.frames[frame, at.FRAME_GROUP]
     s.machine[where + 3] = frame
+    # Ageing asks for the mark, writing out for the page: both are on their way while the batch is taken.
+    element = nth(s.enclaves[enclave, at.ENCLAVE_OFFSET] + index)
+    native.prefetch(s.marks, element)
+    native.prefetch(s.pages, element)
 
 
 @inlined
 def _isolate_from(s: State, group: int, nr_pages: int) -> int:
     """Move up to ``nr_pages`` from the head of a group's list into the batch; returns how many."""
-    done = 0
-    taken = 0
-    while done < nr_pages and s.machine[at.BATCH_NR] < at.BATCH_ROWS:
-        frame = s.groups[group, at.GROUP_LRU_HEAD]
-        if not frame:
-            break
-        done += 1
+    frame = s.groups[group, at.GROUP_LRU_HEAD]
+    first = s.machine[at.BATCH_NR]
+    row = first
+    end = min(at.BATCH_ROWS, first + nr_pages)
+    while frame and row < end:
         if s.frames[frame, at.FRAME_FLAGS] & at.FRAME_UNMARKED and s.machine[on.UNMARKED_BLOCKS]:
-            continue  # V2 B1: left where it is while the scan budget runs down
-        lru.isolate(s, group, frame)
-        taken += 1
-        _fill_row(s, s.machine[at.BATCH_NR], frame)
-        s.machine[at.BATCH_NR] += 1
+            break
+        following = lru.isolate_head(s, frame)
+        _fill_row(s, row, frame)
+        row += 1
         s.groups[s.frames[frame, at.FRAME_GROUP], at.STAT_SCANNED] += 1
-    lru.count(s, group, -taken)
-    return done
+        frame = following
+    lru.set_head(s, group, frame)
+    s.machine[at.BATCH_NR] = row
+    lru.count(s, group, first - row)
+    # V2 B1: an unmarked page is left where it is while the scan budget runs down.
+    return nr_pages if frame and row < end else row - first
 
 
 @inlined
@@ -131,11 +139,17 @@ def is_row_valid(s: State, row: int) -> bool:
 
 
 @inlined
-def put_back(s: State, row: int) -> None:
-    """Put a page of the batch back at the tail of its list: young, or no backing store."""
+def return_row(s: State, row: int) -> int:
+    """Put a page of the batch back at the tail of its list; returns the list's group, where to count it."""
     frame = s.machine[at.BATCH + at.BATCH_COLUMNS * row + 3]
     s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
-    lru.add_tail(s, frame)
+    return lru.append(s, frame)
+
+
+@inlined
+def put_back(s: State, row: int) -> None:
+    """Put a page of the batch back at the tail of its list: young, or no backing store."""
+    lru.count(s, return_row(s, row), 1)
 
 
 @inlined
@@ -226,13 +240,18 @@ def write_secs(s: State, enclave: int) -> None:
 
 
 @inlined
+def empty_row(s: State, row: int) -> None:
+    """Free the EPC page of a row that was written out; the caller gives its charge back."""
+    where = at.BATCH + at.BATCH_COLUMNS * row + 3
+    section.give(s, s.machine[where])
+    s.machine[where] = 0
+
+
+@inlined
 def free_row(s: State, row: int) -> None:
     """Uncharge and free the EPC page of a row that was written out."""
-    where = at.BATCH + at.BATCH_COLUMNS * row + 3
-    frame = s.machine[where]
-    s.machine[where] = 0
-    s.frames[frame, at.FRAME_FLAGS] &= ~at.FRAME_ISOLATED
-    page.release(s, frame)
+    empty_row(s, row)
+    page.uncharge(s, s.machine[at.BATCH + at.BATCH_COLUMNS * row + 2], 1)
 
 
 @inlined

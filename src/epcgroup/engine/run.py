@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.compiled import native
-from epcgroup.compiled.jit import inlined, jit
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import background, entry, fault
 from epcgroup.errors import UsageError
 from epcgroup.state import layout as at
@@ -24,8 +24,12 @@ _EVICT = 3
 _BUSY = 4
 #: References looked ahead: longer than memory takes to answer, short enough to stay in the first cache.
 _AHEAD = 16
-#: Columns of ``streams``.
-ENCLAVE, GROUP, OFFSET, SIZE = range(4)
+#: Pages of a list looked at ahead of reclaim, all and after one fault: its links are a chain that memory
+#: answers one by one.
+_LIST_AHEAD = 20
+_LIST_STEP = 2
+#: Columns of ``streams``: where a stream refers to; then how far its group's list was looked at.
+ENCLAVE, GROUP, OFFSET, SIZE, HEAD, SEEN, LEFT = range(7)
 #: Words of ``totals``: one for each ``Outcome``, then these.
 EVICTIONS, SCANNED, NR_DONE = range(9, 12)
 NR_TOTALS = 12
@@ -57,11 +61,11 @@ class Counters:
 
 
 def streams_of(state: State, tasks: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
-    """Return the rows of ``streams`` for (enclave, group charged) pairs, int64 (n, 4)."""
-    rows = np.empty((len(tasks), 4), np.int64)
+    """Return the rows of ``streams`` for (enclave, group charged) pairs, int64 (n, 7)."""
+    rows = np.zeros((len(tasks), 7), np.int64)
     for row, (number, group) in zip(rows, tasks, strict=True):
         enclave = state.enclaves[number]
-        row[:] = number, group, enclave[at.ENCLAVE_OFFSET], enclave[at.ENCLAVE_SIZE]
+        row[: SIZE + 1] = number, group, enclave[at.ENCLAVE_OFFSET], enclave[at.ENCLAVE_SIZE]
     return rows
 
 
@@ -144,6 +148,29 @@ def _idle(buffer: NDArray[np.uint8], outcomes: NDArray[np.uint8], totals: NDArra
         _act(buffer, outcomes, totals)
 
 
+@inlined
+def _look_ahead(s: State, stream: NDArray[np.int64]) -> None:
+    """Fetch some of what the next batch of a stream's group will touch.
+
+    What is read may be out of date, for it decides nothing.
+    """
+    head = s.groups[stream[GROUP], at.GROUP_LRU_HEAD]
+    if stream[HEAD] != head:
+        stream[HEAD] = stream[SEEN] = head
+        stream[LEFT] = _LIST_AHEAD
+    if stream[LEFT] > 0:
+        frame = stream[SEEN]
+        for _ in range(_LIST_STEP):
+            element = nth(stream[OFFSET] + s.frames[frame, at.FRAME_PAGE])
+            native.prefetch(s.marks, element)
+            native.prefetch(s.pages, element)
+            frame = s.frames[frame, at.FRAME_NEXT]
+            native.prefetch(s.frames, nth(frame * at.FRAME_COLUMNS))
+            native.prefetch(s.frames, nth(frame * at.FRAME_COLUMNS + at.FRAME_FLAGS))
+        stream[SEEN] = frame
+        stream[LEFT] -= _LIST_STEP
+
+
 @jit
 def run(
     buffer: NDArray[np.uint8],
@@ -160,7 +187,8 @@ def run(
         buffer: the state.
         trace: references, uint32.
         page_bits: low bits of a reference that name the page.
-        streams: int64 (n, 4): enclave, group charged, offset and size of the enclave's pages.
+        streams: int64 (n, 7): enclave, group charged, offset and size of the enclave's pages; three words of
+            the loop.
         outcomes: room for the answers to one batch, uint8 (BATCH_ROWS,).
         totals: int64 (NR_TOTALS,), added to.
         idle: whether background work is done to its end after every fault.
@@ -196,6 +224,7 @@ def run(
             page: Any = np.int64(index)
             answer = _serve(buffer, row[ENCLAVE], page, row[GROUP], outcomes, totals)
             totals[answer] += 1
+            _look_ahead(s, row)
             if idle and background.has_work(s):
                 _idle(buffer, outcomes, totals)
         step += one

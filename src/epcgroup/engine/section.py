@@ -29,6 +29,8 @@ def _take_from(s: State, node: int) -> int:
         section = at.SECTIONS + at.SECTION_WORDS * index
         fresh = s.machine[section + at.SECTION_FRESH]
         end = s.machine[section + at.SECTION_END]
+        if not end:
+            break  # sections are numbered without gaps
         while fresh < end and s.machine[section + at.SECTION_NODE] == node:
             s.machine[section + at.SECTION_FRESH] = fresh + 1
             if not s.frames[fresh, at.FRAME_FLAGS]:  # else it failed before it was ever used
