@@ -131,6 +131,20 @@ class EpcExhaustedError(PlatformError):
     errno = _errno.ENOMEM
 
 
+class AdmissionError(EpcExhaustedError):
+    """A limit is too small for what an enclave of that size always holds (ENOMEM); nothing was charged.
+
+    Who handles a lack of EPC pages handles this too. Sizes are bytes; ``level`` is the group with the limit.
+    """
+
+    def __init__(self, size: int, group: str, floor: int, limit: int, level: str) -> None:
+        whose = "the machine's EPC" if level == "/" else f"the limit of {level}"
+        super().__init__(
+            f"an enclave of {size} bytes in {group} needs at least {floor} bytes of EPC (SECS, version"
+            f" arrays, one page), {whose} is {limit}: make the enclave smaller or the limit larger"
+        )
+
+
 class SealError(PlatformError):
     """A sealed page failed its check: changed, moved or replayed (EBADMSG)."""
 

@@ -24,7 +24,12 @@ _DEFAULT_SIZE: Final = 1024
 _ATTEMPTS: Final = 8
 _PRESENT, _YOUNG = 1, 3
 #: errno of an allocation that failed in a call.
-_ERRNO: Final = {Outcome.REFUSED: errno.ENOMEM, Outcome.INTERRUPTED: ERESTARTSYS, Outcome.BUSY: errno.EBUSY}
+_ERRNO: Final = {
+    -Outcome.REFUSED: errno.ENOMEM,
+    -Outcome.INTERRUPTED: ERESTARTSYS,
+    -Outcome.BUSY: errno.EBUSY,
+    enclave.BELOW_FLOOR: errno.ENOMEM,
+}
 
 
 @operation("enclave", 2)
@@ -45,7 +50,7 @@ def create(player: Player, op: Operation) -> str:
 
     answer = player.drive(step)
     if answer != enclave.CREATED:
-        return f"ret={-_ERRNO[Outcome(-answer)]} step=create"
+        return f"ret={-_ERRNO[answer]} step=create"
     player.add_enclave(op.words[0], made[0], size, process)
     return _OK
 
@@ -73,7 +78,7 @@ def add(player: Player, op: Operation) -> str:
         if answer == enclave.EXISTS:
             return f"ret={-errno.EBUSY} count={count}"
         if answer != enclave.CREATED:
-            return f"ret={-_ERRNO[Outcome(-answer)]} count={count}"
+            return f"ret={-_ERRNO[answer]} count={count}"
         encl.next_page = max(encl.next_page, index + 1)
     return f"ret=0 count={nr}"
 

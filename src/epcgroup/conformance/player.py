@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from epcgroup.conformance.world import Backing, Enclave, Guest, Mapping, Process
-from epcgroup.engine import allocate, background, enclave, reclaim, shared
+from epcgroup.engine import allocate, background, enclave, oom, reclaim, shared
 from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
 from epcgroup.state import layout as at
@@ -39,7 +39,7 @@ class Player:
     # Driving the engine.
 
     def drive(self, step: Callable[[], int]) -> int:
-        """Repeat a step, acting on each batch it isolates, until it answers something else; the answer.
+        """Repeat a step, acting on each batch it isolates and each kill, until it answers else; the answer.
 
         Raises:
             LivelockError: it would never end.
@@ -48,6 +48,9 @@ class Player:
             answer = step()
             if answer in _EVICT:
                 self.act()
+            elif abs(answer) == Outcome.KILL:
+                oom.finish_kill(self.state)
+                self._bury()
             elif abs(answer) == Outcome.LIVELOCK:
                 raise LivelockError("an allocation never returns")
             else:
@@ -211,7 +214,7 @@ class Player:
         enclave.release(self.state, guest.number)
 
     def is_killed(self, encl: Enclave) -> bool:
-        """Return whether an enclave was killed (series v2)."""
+        """Return whether an enclave was killed (series v2, fair)."""
         return bool(self.state.enclaves[encl.number, at.ENCLAVE_FLAGS] & at.ENCLAVE_KILLED)
 
     def run_as(self, process: Process) -> None:

@@ -38,7 +38,13 @@ def _bring_in(player: Player, encl: Enclave, holder: Process, index: int) -> int
         return 0
     if word == 0:
         return -errno.EFAULT
-    answer = player.drive(lambda: fault.load(player.state, encl.number, index, holder.group, holder.signal))
+
+    def step() -> int:
+        if player.is_killed(encl):
+            return Outcome.NO_PAGE
+        return fault.load(player.state, encl.number, index, holder.group, holder.signal)
+
+    answer = player.drive(step)
     if not player.state.enclaves[encl.number, at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT:
         encl.backing.punch(encl.size)
     if answer == Outcome.LOADED:

@@ -1,11 +1,12 @@
 """One page allocation: charge, free page, wake-up of ksgxd, as one step that never waits.
 
 A step answers with a frame (> 0) or with a negative ``Outcome``. ``-EVICT`` means: a batch has been isolated,
-act on it, finish it and call the step again with the same arguments.
+act on it, finish it and call the step again with the same arguments. ``-KILL``: a victim has been chosen,
+end it, finish the kill and call again.
 """
 
 from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import background, misc, page, reclaim, section, shared, walk
+from epcgroup.engine import background, misc, page, reclaim, section, shared, victim, walk
 from epcgroup.engine import group as groups
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
@@ -16,6 +17,9 @@ BUSY = -4
 REFUSED = -5
 INTERRUPTED = -6
 LIVELOCK = -8
+KILL = -9
+#: Answers that keep what a step took so far.
+UNFINISHED = (EVICT, KILL)
 _CONTEXT = at.CONTEXT_ALLOCATION
 
 
@@ -103,16 +107,25 @@ def _refused(s: State, group: int, level: int, may_reclaim: bool, signal: bool) 
     s.machine[at.REFUSED_AT] = level
     where = level if s.machine[on.RECLAIMS_REFUSER] else group
     if s.groups[where, at.GROUP_NR_LRU_TREE] == 0:
-        return REFUSED
+        return _last_resort(s, level, may_reclaim, signal)
     if signal and (may_reclaim or s.machine[on.SIGNAL_FIRST]):
         return INTERRUPTED
     if not may_reclaim:
         groups.queue(s, group)
         return BUSY
     if reclaim.is_hopeless(s, _CONTEXT, where):
-        return REFUSED
+        return _last_resort(s, level, may_reclaim, signal)
     reclaim.begin(s, _CONTEXT, where, 1)
     return EVICT if reclaim.step(s, _CONTEXT, group) else REFUSED
+
+
+@jit
+def _last_resort(s: State, level: int, may_reclaim: bool, signal: bool) -> int:
+    """Nothing can be reclaimed below a level without room: kill there, or refuse.
+
+    Who may not even reclaim (a guest page) kills nobody, nor does a task that is about to leave.
+    """
+    return KILL if may_reclaim and not signal and victim.choose(s, level) else REFUSED
 
 
 @jit

@@ -71,6 +71,10 @@ def _write_low(state: State, names: Names, number: int, text: str | bytes) -> No
     state.groups[number, at.GROUP_LOW] = at.signed(limit.parse_bytes(text))
 
 
+def _write_oom(state: State, names: Names, number: int, text: str | bytes) -> None:
+    state.groups[number, at.GROUP_OOM] = limit.parse_oom(text)
+
+
 def _write_reclaim(state: State, names: Names, number: int, text: str | bytes) -> None:
     wanted = min(nr_pages(limit.parse_bytes(text)), int(state.machine[at.NR_FRAMES]))
     state.groups[number, at.GROUP_FORCED] += wanted
@@ -114,6 +118,7 @@ _HANDLERS: Final[dict[str, Callable[[State, Names, int, str | bytes], None]]] = 
     "misc.max": _write_max,
     "epc.high": _write_high,
     "epc.low": _write_low,
+    "epc.oom": _write_oom,
     "epc.reclaim": _write_reclaim,
     "epc.procs": _write_procs,
 }

@@ -1,20 +1,21 @@
 """Enclaves: creation, adding pages, SECS and VA pages, release.
 
 VA pages needed = ceil((1 + pages) / 512): one is due whenever ``page_count`` is a multiple of 512 before
-counting. They are charged all the time and freed only with the enclave. Every step may answer ``-EVICT``;
-what it took so far is held in ``ENCLAVE_HELD`` until it is called again.
+counting. They are charged all the time and freed only with the enclave. Every step may answer ``-EVICT`` or
+``-KILL``; what it took so far is held in ``ENCLAVE_HELD`` until it is called again.
 """
 
 from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import allocate, lru, page, table
+from epcgroup.engine import admission, allocate, lru, page, table
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.layout import State
 
-VA_SLOTS = 512
+VA_SLOTS = admission.VA_SLOTS
 CREATED = 1
 FULL = table.FULL
 EXISTS = -101
+BELOW_FLOOR = -102
 #: What ``note_refusal`` calls the pages of a creation.
 _CREATION = -1
 
@@ -113,8 +114,12 @@ def create(s: State, group: int, size: int, signal: bool) -> tuple[int, int]:
 
     Returns:
         (outcome, enclave): CREATED, or a negative one; (FULL, which): a table is full, 0 rows or 1 page
-        ranges.
+        ranges; (BELOW_FLOOR, level): refused, see ``admission``.
     """
+    level = admission.refuser_of(s, group, size)
+    if level:
+        abandon(s)
+        return BELOW_FLOOR, level
     enclave = s.machine[at.CREATING]
     if enclave and not (
         s.enclaves[enclave, at.ENCLAVE_HOME] == group and s.enclaves[enclave, at.ENCLAVE_SIZE] == size
@@ -132,7 +137,7 @@ def create(s: State, group: int, size: int, signal: bool) -> tuple[int, int]:
         s.machine[at.ECREATE] += 1
         s.machine[at.CREATING] = 0
         return CREATED, int(enclave)
-    if answer != allocate.EVICT:
+    if answer not in allocate.UNFINISHED:
         abandon(s)
     return answer, 0
 
@@ -164,7 +169,7 @@ def note_refusal(s: State, enclave: int, what: int, group: int, outcome: int) ->
         s.enclaves[enclave, at.ENCLAVE_REFUSED] = what
     if -outcome == allocate.REFUSED:
         s.groups[refuser if refuser else group, at.STAT_EVENT_OOM] += 1
-    if -outcome not in (allocate.EVICT, allocate.BUSY):
+    if -outcome not in (allocate.EVICT, allocate.BUSY, allocate.KILL):
         s.enclaves[enclave, at.ENCLAVE_REFUSED] = 0
 
 
@@ -200,11 +205,13 @@ def add(s: State, enclave: int, index: int, group: int, signal: bool) -> int:
     The page is taken first, then the VA page if due; it cannot be reclaimed meanwhile, which is why a limit
     of L pages fails after (L - 2) * 512 - 1 pages. Source: sgx_encl_add_page.
     """
+    if s.enclaves[enclave, at.ENCLAVE_FLAGS] & at.ENCLAVE_KILLED:
+        return allocate.REFUSED
     frame = hold(s, enclave, group, True, signal)
     if frame < 0:
         return frame
     answer = grow(s, enclave, group, True, signal)
-    if answer == allocate.EVICT:
+    if answer in allocate.UNFINISHED:
         return answer
     if answer == 0 and s.pages[s.enclaves[enclave, at.ENCLAVE_OFFSET] + index]:
         shrink(s, enclave)
@@ -259,5 +266,7 @@ def release(s: State, enclave: int) -> None:
     """End an enclave or guest area: every page and charge comes back."""
     if s.machine[at.CREATING] == enclave:
         s.machine[at.CREATING] = 0
+    if s.machine[at.VICTIM] == enclave:
+        s.machine[at.VICTIM] = 0
     free_all(s, enclave)
     table.drop(s, enclave)

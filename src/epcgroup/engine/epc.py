@@ -1,7 +1,8 @@
 """The Python face of the engine: one method an operation, outcomes as values, mistakes as errors.
 
 No method waits. An operation that needs room answers ``EVICT`` with a batch in ``batch``; the machine
-writes the pages out, calls ``finish`` and asks again.
+writes the pages out, calls ``finish`` and asks again. One that answers ``KILL`` has chosen an enclave, in
+``victim``; the machine ends it, calls ``finish_kill`` and asks again.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import background, enclave, entry, fault, group, lists, reclaim, run, section
+from epcgroup.engine import (
+    admission,
+    background,
+    enclave,
+    entry,
+    fault,
+    group,
+    lists,
+    oom,
+    reclaim,
+    run,
+    section,
+)
 from epcgroup.engine.groupface import GroupFace
-from epcgroup.errors import NoSuchEnclaveError, NoSuchGroupError, TableFullError, UsageError
+from epcgroup.errors import (
+    AdmissionError,
+    NoSuchEnclaveError,
+    NoSuchGroupError,
+    TableFullError,
+    UsageError,
+)
 from epcgroup.state import files
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
@@ -111,16 +130,22 @@ class Epc(GroupFace):
         """Create an enclave of ``nr_pages`` for a task of a group: one VA page and the SECS are charged.
 
         Returns:
-            (CREATED, enclave); (EVICT, 0): evict, finish, ask again with the same arguments; (REFUSED, 0).
+            (CREATED, enclave); (EVICT, 0), (KILL, 0): act on it, finish, ask again with the same arguments;
+            (REFUSED, 0).
 
         Raises:
             TableFullError: no row, or no room for so many pages.
+            AdmissionError: a limit above the group is too small for what such an enclave always holds (fair).
         """
         self._check_group(number)
         answer, made = enclave.create(self.state, number, nr_pages, False)
         if answer == enclave.FULL:
             table = ("enclaves", len(self.state.enclaves) - 1), ("enclave pages", len(self.state.pages))
             raise TableFullError(f"the table of {table[made][1]} {table[made][0]} is full")
+        if answer == enclave.BELOW_FLOOR:
+            pages = nr_pages, admission.floor_pages(nr_pages), admission.limit_of(self.state, made)
+            size, floor, limit = (int(nr) * PAGE_SIZE for nr in pages)
+            raise AdmissionError(size, self.path_of(number), floor, limit, self.path_of(int(made)))
         return _OUTCOMES[abs(answer)], int(made)
 
     def enclave_init(self, number: int) -> None:
@@ -184,6 +209,23 @@ class Epc(GroupFace):
         """Return the reclaimable pages of a group itself; of all groups where there is one list."""
         one_list = self.state.machine[on.WALK] == on.WALK_ONE_LIST
         return int(self.state.groups[at.ROOT if one_list else number, at.GROUP_NR_LRU])
+
+    # The last resort.
+
+    @property
+    def victim(self) -> int:
+        """The enclave that the last ``KILL`` is about, 0 when it has ended; valid until ``finish_kill``."""
+        return int(self.state.machine[at.VICTIM])
+
+    def finish_kill(self) -> int:
+        """Account for the end of the victim: its pages and charges come back, ``epc.kills`` names it.
+
+        It stays known, its faults are ``NO_PAGE``, until ``enclave_release``. It may be the one that asked.
+
+        Returns:
+            The enclave; 0: it was released meanwhile, there is nothing to account for.
+        """
+        return int(oom.finish_kill(self.state))
 
     # Reclaim.
 

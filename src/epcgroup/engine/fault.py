@@ -14,7 +14,6 @@ HIT = 0
 CREATED = 1
 LOADED = 2
 NO_PAGE = 7
-_EVICT = 3
 _STAMP = 2**30 - 1
 
 
@@ -22,8 +21,9 @@ _STAMP = 2**30 - 1
 def access(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     """Bring page ``index`` in for a task of ``group``; an ``Outcome``.
 
-    With EVICT a batch is isolated: act on it, finish it, ask again. Pages absent from an initialised
-    enclave are created on demand where SGX2 is on.
+    With EVICT a batch is isolated: act on it, finish it, ask again; with KILL a victim is chosen: end it,
+    finish the kill, ask again. Pages absent from an initialised enclave are created on demand where SGX2 is
+    on.
     """
     held = s.pages[s.enclaves[encl, at.ENCLAVE_OFFSET] + index]
     if held > 0:
@@ -92,10 +92,9 @@ def _create(s: State, encl: int, index: int, group: int, signal: bool) -> int:
     if frame < 0:
         return -frame
     answer = enclave.grow(s, encl, group, may_reclaim, signal)
-    if answer == allocate.EVICT:
-        return _EVICT
     if answer:
-        enclave.let_go(s, encl)
+        if answer not in allocate.UNFINISHED:
+            enclave.let_go(s, encl)
         return -answer
     s.machine[at.EAUG] += 1
     s.groups[group, at.STAT_CREATED] += 1

@@ -93,6 +93,10 @@ def _free(s: State, group: int, parent: int) -> None:
     for enclave in range(1, s.machine[at.NR_ENCLAVES] + 1):
         if s.enclaves[enclave, at.ENCLAVE_HOME] == group:
             s.enclaves[enclave, at.ENCLAVE_HOME] = parent
+    for kill in range(at.KILLS, at.KILLS + at.KILL_ROWS * at.KILL_COLUMNS, at.KILL_COLUMNS):
+        for column in (at.KILL_GROUP, at.KILL_LEVEL):
+            if s.machine[kill + column] == group:
+                s.machine[kill + column] = parent
     pointers.clear(s.groups, group)
 
 

@@ -1,5 +1,7 @@
-"""The last resort of series v2: kill the enclave whose SECS or VA page is the oldest of the subtree.
+"""The last resort: to kill an enclave. All its charges come back at once.
 
+Series v2 kills in a limit write, the enclave whose SECS or VA page is the oldest of the subtree; series fair
+in an allocation that finds nothing to reclaim, the enclave that ``victim`` chose and the machine has ended.
 Source: V2 14/18, sgx_epc_oom: groups in pre-order, oldest entry first; guest pages are thrown off the list.
 """
 
@@ -26,18 +28,36 @@ def _victim_of(s: State, group: int) -> int:
 
 
 @jit
-def kill(s: State, root: int) -> int:
-    """Kill one enclave of a subtree; returns it, 0 if none was found. Its charges come back at once.
+def _end(s: State, victim: int, group: int) -> None:
+    """End an enclave: it stays known, marked ENCLAVE_KILLED, until its last reference goes."""
+    s.enclaves[victim, at.ENCLAVE_FLAGS] |= at.ENCLAVE_KILLED
+    s.groups[group, at.STAT_EVENT_OOM_KILL] += (
+        1  # first: a removed group leaves its counts with its last page
+    )
+    enclave.free_all(s, victim)
 
-    The enclave stays known, marked ENCLAVE_KILLED, until its last reference goes.
-    """
+
+@jit
+def finish_kill(s: State) -> int:
+    """Account for the end of the enclave in ``VICTIM``; returns it, 0 if it has gone meanwhile."""
+    victim = s.machine[at.VICTIM]
+    if victim:
+        s.machine[at.SEQUENCE] += 1
+        s.machine[at.VICTIM] = 0
+        s.machine[at.NR_KILLS] += 1
+        _end(s, victim, s.enclaves[victim, at.ENCLAVE_HOME])
+        s.machine[at.SEQUENCE] += 1
+    return int(victim)
+
+
+@jit
+def kill(s: State, root: int) -> int:
+    """Kill one enclave of a subtree (series v2); returns it, 0 if none was found."""
     group = root
     while group:
         victim = _victim_of(s, group)
         if victim:
-            s.enclaves[victim, at.ENCLAVE_FLAGS] |= at.ENCLAVE_KILLED
-            enclave.free_all(s, victim)
-            s.groups[group, at.STAT_EVENT_OOM_KILL] += 1
+            _end(s, victim, group)
             return victim
         group = walk.successor(s, group, root)
     return 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled import native
 from epcgroup.compiled.jit import inlined, jit, nth
-from epcgroup.engine import background, entry, fault
+from epcgroup.engine import background, entry, fault, oom
 from epcgroup.errors import UsageError
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
@@ -22,6 +22,7 @@ from epcgroup.state.outcome import Outcome
 
 _EVICT = 3
 _BUSY = 4
+_KILL = 9
 #: References looked ahead: longer than memory takes to answer, short enough to stay in the first cache.
 _AHEAD = 16
 #: Pages of a list looked at ahead of reclaim, all and after one fault: its links are a chain that memory
@@ -31,8 +32,8 @@ _LIST_STEP = 2
 #: Columns of ``streams``: where a stream refers to; then how far its group's list was looked at.
 ENCLAVE, GROUP, OFFSET, SIZE, HEAD, SEEN, LEFT = range(7)
 #: Words of ``totals``: one for each ``Outcome``, then these.
-EVICTIONS, SCANNED, NR_DONE = range(9, 12)
-NR_TOTALS = 12
+EVICTIONS, SCANNED, NR_DONE = range(10, 13)
+NR_TOTALS = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Counters:
     loaded: int
     #: No room, even after all background work was done: SIGBUS in a program.
     refused: int
-    #: Pages that do not exist and may not be made (the enclave is not initialised): SIGBUS too.
+    #: Pages that do not exist and may not be made (the enclave is not initialised, or killed): SIGBUS too.
     no_page: int
+    #: Enclaves killed (``epc.oom``).
+    killed: int
     evictions: int
     scanned: int
 
@@ -100,6 +103,7 @@ def counters_of(totals: NDArray[np.int64]) -> Counters:
         loaded=words[Outcome.LOADED],
         refused=words[Outcome.BUSY] + words[Outcome.REFUSED] + words[Outcome.LIVELOCK],
         no_page=words[Outcome.NO_PAGE],
+        killed=words[Outcome.KILL],
         evictions=words[EVICTIONS],
         scanned=words[SCANNED],
     )
@@ -112,6 +116,13 @@ def _act(buffer: NDArray[np.uint8], outcomes: NDArray[np.uint8], totals: NDArray
     totals[SCANNED] += s.machine[at.BATCH_NR]
     background.age(s, outcomes)
     totals[EVICTIONS] += background.finish(s, outcomes)
+
+
+@jit
+def _kill(buffer: NDArray[np.uint8], totals: NDArray[np.int64]) -> None:
+    """End the chosen enclave."""
+    oom.finish_kill(entry.state_over(buffer))
+    totals[_KILL] += 1
 
 
 @jit
@@ -133,10 +144,13 @@ def _serve(
     outcomes: NDArray[np.uint8],
     totals: NDArray[np.int64],
 ) -> int:
-    """Bring one page in, reclaiming as long as it takes; the final ``Outcome``."""
+    """Bring one page in, reclaiming and killing as long as it takes; the final ``Outcome``."""
     answer = _access(buffer, encl, index, group)
-    while answer == _EVICT or (answer == _BUSY and _next_batch(buffer)):
-        _act(buffer, outcomes, totals)
+    while answer in (_EVICT, _KILL) or (answer == _BUSY and _next_batch(buffer)):
+        if answer == _KILL:
+            _kill(buffer, totals)
+        else:
+            _act(buffer, outcomes, totals)
         answer = _access(buffer, encl, index, group)
     return answer
 

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 
 from epcgroup.errors import NoSuchFileError
+from epcgroup.state import kills, pressure, tree
 from epcgroup.state import layout as at
-from epcgroup.state import pressure, tree
 from epcgroup.state import series as on
 from epcgroup.state.layout import Buffer, Names, State
-from epcgroup.state.limit import format_limit
+from epcgroup.state.limit import OOM_NAMES, format_limit
 from epcgroup.units import PAGE_SIZE
 
 _Render = Callable[[State, Names, int], str]
@@ -121,6 +121,10 @@ def _pressure(state: State, names: Names, group: int) -> str:
     return pressure.text(state, group)
 
 
+def _oom(state: State, names: Names, group: int) -> str:
+    return f"{OOM_NAMES[state.groups[group, at.GROUP_OOM]]}\n"
+
+
 def _procs(state: State, names: Names, group: int) -> str:
     return "".join(f"{pid}\n" for pid in tree.members(state, names, group))
 
@@ -153,6 +157,10 @@ def _soft_exists(state: State, is_root: bool) -> bool:
     return not is_root and bool(state.machine[on.HAS_SOFT_LIMITS])
 
 
+def _kills_exist(state: State, is_root: bool) -> bool:
+    return bool(state.machine[on.HAS_SOFT_LIMITS])
+
+
 #: All files in the order of a listing.
 FILES: Final = {
     file.name: file
@@ -170,6 +178,8 @@ FILES: Final = {
         File("epc.procs", 0o644, _always, _procs),
         File("epc.high", 0o644, _soft_exists, _limit_file(at.GROUP_HIGH)),
         File("epc.low", 0o644, _soft_exists, _limit_file(at.GROUP_LOW)),
+        File("epc.oom", 0o644, _soft_exists, _oom),
+        File("epc.kills", 0o444, _kills_exist, kills.text),
         File("epc.pressure", 0o444, _always, _pressure),
         File("epc.reclaim", 0o200, _soft_exists, None),
     )

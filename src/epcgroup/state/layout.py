@@ -32,7 +32,7 @@ from epcgroup.errors import UsageError
 Buffer = Any
 
 MAGIC: Final = 0x45504347_524F5550  # "EPCGROUP"
-VERSION: Final = 3
+VERSION: Final = 4
 
 # Words of ``machine``: header.
 (
@@ -69,7 +69,9 @@ VERSION: Final = 3
     BATCH_MAX_WRITTEN,
     SGX2,
     BATCH_WRITTEN,  # pages of the open batch that were written out
-) = range(16, 37)
+    VICTIM,  # enclave chosen to be killed, 0 = none; the rest of the choice is in the next row of KILLS
+    NR_KILLS,  # kills so far: the next one is written to row NR_KILLS % KILL_ROWS
+) = range(16, 39)
 #: Capacity of each resource (sev, sev_es, sgx_epc), in units of the resource.
 CAPACITY: Final = 40
 #: Counters of instructions, in the order of HARDWARE.
@@ -115,7 +117,18 @@ NR_TUNABLES: Final = 48
 BATCH: Final = 224
 BATCH_ROWS: Final = 64
 BATCH_COLUMNS: Final = 4
-MACHINE_WORDS: Final = 512
+#: The last kills, a ring; the row that comes next holds the kill that is under way.
+KILLS: Final = 480
+KILL_ROWS: Final = 17
+KILL_COLUMNS: Final = 5
+(
+    KILL_ENCLAVE,
+    KILL_GROUP,  # where the enclave lived; a removed group leaves its place to its parent
+    KILL_LEVEL,  # the group that had no room
+    KILL_PAGES,  # EPC pages the enclave held
+    KILL_OVER,  # pages by which the group was above a limit of its own
+) = range(KILL_COLUMNS)
+MACHINE_WORDS: Final = 576
 
 RESOURCES: Final = ("sev", "sev_es", "sgx_epc")
 RESOURCE_EPC: Final = 2
@@ -146,7 +159,8 @@ RESOURCE_EPC: Final = 2
     GROUP_HIGH,  # epc.high, epc.low: bytes, bit pattern of a u64
     GROUP_LOW,
     GROUP_FORCED,  # epc.reclaim: pages still to be reclaimed
-) = range(24)
+    GROUP_OOM,  # epc.oom: OOM_DENY, OOM_KILL
+) = range(25)
 GROUP_COUNTERS: Final = 25
 COUNTERS: Final = 5
 USAGE, MAX, PEAK, EVENTS, EVENTS_LOCAL = range(COUNTERS)
@@ -206,6 +220,7 @@ GROUP_PRESSURE: Final = 57
 ) = range(60, 64)
 GROUP_COLUMNS: Final = 64
 GROUP_NONE, GROUP_LIVE, GROUP_DEAD = range(3)
+OOM_DENY, OOM_KILL = range(2)
 ROOT: Final = 1
 NAME_BYTES: Final = 256
 

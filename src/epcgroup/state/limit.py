@@ -12,6 +12,8 @@ from epcgroup.units import LIMIT_MAX, parse_size
 
 #: A control file takes so many bytes in one write. Source: kernfs, CGROUP_FILE writes.
 MAX_BYTES: Final = 4096
+#: What ``epc.oom`` can be, in the order of ``layout.OOM_*``.
+OOM_NAMES: Final = ("deny", "kill")
 # isspace() of the kernel: the six ASCII ones and the no-break space of Latin-1.
 _SPACE: Final = b" \t\n\v\f\r\xa0"
 _DIGITS: Final = b"0123456789abcdef"
@@ -101,6 +103,20 @@ def parse_bytes(text: str | bytes) -> int:
             raise LimitRangeError(f"{_show(value)} exceeds {LIMIT_MAX}") from error
         except InvalidSizeError as error:
             raise InvalidLimitError(str(error)) from error
+
+
+def parse_oom(text: str | bytes) -> int:
+    """Return the place in ``OOM_NAMES`` of what ``epc.oom`` is given.
+
+    Raises:
+        InvalidLimitError: none of those words (EINVAL).
+        TooLongError: more than 4096 bytes.
+    """
+    value = to_bytes(text).strip(_SPACE)
+    word = value.decode("latin-1")
+    if word not in OOM_NAMES:
+        raise InvalidLimitError(f"{_show(value)} is no policy of epc.oom: {' or '.join(OOM_NAMES)}")
+    return OOM_NAMES.index(word)
 
 
 def format_limit(limit: int) -> str:

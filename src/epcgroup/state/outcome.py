@@ -6,7 +6,8 @@ from enum import IntEnum
 class Outcome(IntEnum):
     """The answer of one step of an operation.
 
-    ``EVICT`` and ``BUSY`` ask the machine to do something and to ask again; all others end the operation.
+    ``EVICT``, ``BUSY`` and ``KILL`` ask the machine to do something and to ask again; all others end the
+    operation.
     """
 
     #: The page is resident already.
@@ -27,6 +28,9 @@ class Outcome(IntEnum):
     NO_PAGE = 7
     #: The operation would never return (series v2 only); the kernel loops for ever here.
     LIVELOCK = 8
+    #: No room, and the level's ``epc.oom`` is ``kill``: end the enclave in ``Epc.victim``, call
+    #: ``Epc.finish_kill``, ask again.
+    KILL = 9
 
 
 class PageState(IntEnum):

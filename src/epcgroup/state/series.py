@@ -86,7 +86,7 @@ class Series:
     sgx2: int = 1
     #: A pass looks first at groups near a limit, and spares groups below epc.low.
     prefers_over: int = 0
-    #: The extra controls of ours exist: epc.high, epc.low, epc.reclaim.
+    #: The extra controls of ours exist: epc.high, epc.low, epc.reclaim, epc.oom, epc.kills.
     has_soft_limits: int = 0
     #: A removed group vanishes from listings at once, whatever is charged to it.
     removed_vanish: int = 0
@@ -96,6 +96,8 @@ class Series:
     #: ksgxd (backing store full, all pages in constant use). 0 = never, as in the kernel. 1 would refuse when
     #: every page was touched once since the last look; larger: more work before the same answer.
     nr_patience_rounds: int = 0
+    #: An enclave whose SECS, VA pages and one page more can never fit below a limit is refused when created.
+    admits_by_floor: int = 0
 
 
 #: Names of the words, in the order of ``machine[TUNABLES:]``.
@@ -136,6 +138,7 @@ FIELDS: Final = tuple(field.name for field in fields(Series))
     REMOVED_VANISH,
     VA_WHEN_NEEDED,
     NR_PATIENCE_ROUNDS,
+    ADMITS_BY_FLOOR,
 ) = range(TUNABLES, TUNABLES + len(FIELDS))
 
 SERIES: Final = {
@@ -175,6 +178,7 @@ SERIES: Final = {
         has_soft_limits=1,
         va_when_needed=1,
         nr_patience_rounds=2,
+        admits_by_floor=1,
     ),
 }
 

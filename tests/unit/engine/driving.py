@@ -22,6 +22,7 @@ class Driver:
     written: list[tuple[int, int]] = field(default_factory=list)
     batches: list[list[tuple[int, int]]] = field(default_factory=list)
     causes: list[int] = field(default_factory=list)
+    killed: list[int] = field(default_factory=list)
 
     def act(self) -> None:
         """Answer the isolated batch: a young page loses its mark, a failing store takes nothing."""
@@ -33,6 +34,16 @@ class Driver:
         self.epc.finish(np.array(outcomes, np.uint8))
         invariants.check(self.epc.state)
 
+    def carry_out(self, outcome: Outcome) -> bool:
+        """Act on the batch or end the victim, whatever is asked for; False: neither is."""
+        if outcome is Outcome.EVICT:
+            self.act()
+        elif outcome is Outcome.KILL:
+            assert self.epc.victim
+            self.killed.append(self.epc.finish_kill())
+            invariants.check(self.epc.state)
+        return outcome in (Outcome.EVICT, Outcome.KILL)
+
     def _answer(self, row: tuple[int, int]) -> int:
         if row in self.young:
             self.young.discard(row)
@@ -40,13 +51,12 @@ class Driver:
         return Written.FAILED if self.failing else Written.WRITTEN
 
     def fault(self, enclave: int, page: int, group: int) -> Outcome:
-        """Fault until an answer other than EVICT."""
+        """Fault until an answer other than EVICT and KILL."""
         for _ in range(10_000):
             outcome = self.epc.fault(enclave, page, group)
             invariants.check(self.epc.state)
-            if outcome is not Outcome.EVICT:
+            if not self.carry_out(outcome):
                 return outcome
-            self.act()
         raise AssertionError("a fault never ends")
 
     def touch(self, enclave: int, pages: range, group: int) -> list[Outcome]:
@@ -57,9 +67,8 @@ class Driver:
         """Create an enclave, and initialise it."""
         while True:
             outcome, enclave = self.epc.enclave_create(group, size)
-            if outcome is not Outcome.EVICT:
+            if not self.carry_out(outcome):
                 break
-            self.act()
         if outcome is Outcome.CREATED and ready:
             self.epc.enclave_init(enclave)
         return outcome, enclave

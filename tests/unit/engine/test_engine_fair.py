@@ -3,7 +3,7 @@
 import pytest
 
 from epcgroup.engine import vepc
-from epcgroup.errors import UsageError
+from epcgroup.errors import AdmissionError, UsageError
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome
 from epcgroup.units import LIMIT_MAX
@@ -73,9 +73,11 @@ def test_one_event_for_each_refused_allocation() -> None:
 
 def test_a_refused_creation_is_one_event_too() -> None:
     driver = machine(500, "/a")
-    driver.limit("/a", 1)
+    enclave_in(driver, "/a", 0)
+    enclave_in(driver, "/a", 0)
+    driver.limit("/a", 4)
     assert driver.create(driver.epc.lookup("/a"), 16)[0] is Outcome.REFUSED
-    assert driver.pages("/a") == 0
+    assert driver.pages("/a") == 4
     assert (driver.events("/a")["max"], driver.events("/a")["oom"]) == (1, 1)
 
 
@@ -185,15 +187,15 @@ def test_a_full_backing_store_ends_in_a_refusal() -> None:
 def test_a_limit_of_zero_refuses_everything() -> None:
     driver = machine(100, "/a")
     driver.limit("/a", 0)
-    assert driver.create(driver.epc.lookup("/a"), 16)[0] is Outcome.REFUSED
+    with pytest.raises(AdmissionError):
+        driver.create(driver.epc.lookup("/a"), 16)
     assert driver.pages("/a") == 0
 
 
 def test_only_overhead_left_is_refused_at_once() -> None:
     driver = machine(100, "/a")
+    enclave = enclave_in(driver, "/a", 0)
     driver.limit("/a", 2)
-    outcome, enclave = driver.create(driver.epc.lookup("/a"), 16)
-    assert outcome is Outcome.CREATED
     assert driver.fault(enclave, 0, driver.epc.lookup("/a")) is Outcome.REFUSED
     assert driver.pages("/a") == 2
 

@@ -31,10 +31,11 @@ _BLOCKS = {
     "WORD_MAGIC": "machine",
     "SEQUENCE": "machine",
     "PASS_ROOT": "machine, in each pass (CONTEXT_*)",
+    "KILL_ENCLAVE": "machine, in each row of KILLS",
 }
 _REST = {
     "groups": "From `GROUP_COUNTERS` on stand the five counters of each resource (see `counter`).",
-    "machine": "Then tables: CAPACITY, HARDWARE, SECTIONS, NODES, CONTEXT_*, TUNABLES, BATCH; see the file.",
+    "machine": "Then tables: CAPACITY, HARDWARE, SECTIONS, NODES, CONTEXT_*, TUNABLES, BATCH, KILLS: see it.",
 }
 
 
