@@ -9,15 +9,10 @@ from epcgroup.compiled.jit import jit
 from epcgroup.engine import walk
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
+from epcgroup.state.floor import floor_pages
 from epcgroup.state.layout import State
 
-VA_SLOTS = 512
-
-
-@jit
-def floor_pages(size: int) -> int:
-    """Return the EPC pages an enclave of ``size`` pages needs at least: SECS, VA pages, one page."""
-    return 1 + (1 + size + VA_SLOTS - 1) // VA_SLOTS + 1
+_floor_pages = jit(floor_pages)
 
 
 @jit
@@ -46,7 +41,7 @@ def refuser_of(s: State, group: int, size: int) -> int:
     A refusal is one ``max`` and one ``oom`` of that level in epc.events, as that of any allocation.
     """
     level = _tightest(s, group) if s.machine[on.ADMITS_BY_FLOOR] else 0
-    if not level or floor_pages(size) <= limit_of(s, level):
+    if not level or _floor_pages(size) <= limit_of(s, level):
         return 0
     s.groups[level, at.STAT_EVENT_MAX] += 1
     s.groups[level, at.STAT_EVENT_OOM] += 1

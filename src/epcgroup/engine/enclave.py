@@ -7,11 +7,12 @@ counting. They are charged all the time and freed only with the enclave. Every s
 
 from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import admission, allocate, lru, page, table
+from epcgroup.state import floor
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.layout import State
 
-VA_SLOTS = admission.VA_SLOTS
+VA_SLOTS = floor.VA_SLOTS
 CREATED = 1
 FULL = table.FULL
 EXISTS = -101

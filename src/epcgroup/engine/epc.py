@@ -34,6 +34,7 @@ from epcgroup.errors import (
 from epcgroup.state import files
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
+from epcgroup.state.floor import floor_pages
 from epcgroup.state.layout import Buffer, Names, Sizes, State
 from epcgroup.state.outcome import Outcome, PageState
 from epcgroup.state.series import Series
@@ -143,7 +144,7 @@ class Epc(GroupFace):
             table = ("enclaves", len(self.state.enclaves) - 1), ("enclave pages", len(self.state.pages))
             raise TableFullError(f"the table of {table[made][1]} {table[made][0]} is full")
         if answer == enclave.BELOW_FLOOR:
-            pages = nr_pages, admission.floor_pages(nr_pages), admission.limit_of(self.state, made)
+            pages = nr_pages, floor_pages(nr_pages), admission.limit_of(self.state, made)
             size, floor, limit = (int(nr) * PAGE_SIZE for nr in pages)
             raise AdmissionError(size, self.path_of(number), floor, limit, self.path_of(int(made)))
         return _OUTCOMES[abs(answer)], int(made)
