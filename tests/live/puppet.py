@@ -4,17 +4,21 @@ fill FIRST COUNT TAG     stamp pages
 check FIRST COUNT TAG    -> pages whose stamp is wrong
 zeros FIRST COUNT        -> pages that are not all zero
 spin FIRST COUNT         read pages round and round, for ever
+storm FIRST COUNT        several threads do that, each from another page on -> "storming", and goes on
 fork                     fork a child that keeps all descriptors and sleeps -> its pid
 remove FIRST COUNT       MADV_REMOVE pages
 """
 
 import ctypes
+import itertools
 import json
 import os
 import signal
 import struct
 import sys
+import threading
 import time
+import zlib
 
 from epcgroup.client import Enclave
 
@@ -60,6 +64,18 @@ def spin(memory: memoryview, first: int, count: int) -> int:
             memory[page * PAGE_SIZE + 100] = total & 255
 
 
+def storm(memory: memoryview, first: int, count: int) -> str:
+    # Comparing a page lets the other threads run, so that several of them are in a fault at the same time.
+    def run(start: int) -> None:
+        for turn in itertools.count(start):
+            offset = (first + turn % count) * PAGE_SIZE
+            zlib.crc32(memory[offset : offset + PAGE_SIZE * 2])
+
+    for thread in range(4):
+        threading.Thread(target=run, args=(thread * count // 4,), daemon=True).start()
+    return "storming"
+
+
 def fork(memory: memoryview) -> int:
     # Not os.fork: the client's hook would let go of the descriptors in the child.
     child = int(ctypes.PyDLL(None).fork())
@@ -89,7 +105,7 @@ def hot(memory: memoryview, nr_hot: int, nr_cold: int, passes: int) -> int:
     return total
 
 
-ORDERS = {order.__name__: order for order in (fill, check, zeros, spin, fork, remove, hot)}
+ORDERS = {order.__name__: order for order in (fill, check, zeros, spin, storm, fork, remove, hot)}
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from epcgroup.pager.evict import Evictor
 from epcgroup.pager.fault import FaultServer
 from epcgroup.pager.loop import Loop
 from epcgroup.pager.membership import Membership
+from epcgroup.pager.oom import OomKiller
 from epcgroup.pager.reclaim import Reclaimer
 from epcgroup.pager.seal import Seal
 from epcgroup.pager.statistics import Statistics
@@ -53,6 +54,7 @@ class Admission:
         evictor: Evictor,
         budget: Budget,
         reclaimer: Reclaimer,
+        oom_killer: OomKiller,
         faults: FaultServer,
         membership: Membership,
         loop: Loop,
@@ -65,6 +67,7 @@ class Admission:
         self._evictor = evictor
         self._budget = budget
         self._reclaimer = reclaimer
+        self._oom_killer = oom_killer
         self._faults = faults
         self._membership = membership
         self._loop = loop
@@ -123,6 +126,8 @@ class Admission:
                 return number
             if outcome is Outcome.EVICT:
                 self._reclaimer.carry_out()
+            elif outcome is Outcome.KILL:
+                self._oom_killer.carry_out(f"a new enclave of {self._epc.path_of(group)}")
             elif outcome is not Outcome.BUSY or not self._reclaimer.background_pass():
                 break
         else:
@@ -192,7 +197,7 @@ class Admission:
             self._statistics.nr_bypass += 1
             self._log(f"{enclave}: its file did not hold the pages it should at the end")
         self._epc.enclave_release(enclave.number)
-        self._budget.nr_free += enclave.slab.nr_used - enclave.nr_parked
+        self._budget.nr_free += enclave.nr_sealed
         enclave.slab.close()
         for fd in (enclave.uffd, enclave.pidfd):
             if fd >= 0:

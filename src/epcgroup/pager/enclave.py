@@ -97,5 +97,10 @@ class Enclave:
         """Pages kept in plain while the ager tries them."""
         return self.count(State.PARKED)
 
+    @property
+    def nr_sealed(self) -> int:
+        """Pages whose sealed copy is in the store."""
+        return self.slab.nr_used - self.nr_parked
+
     def __str__(self) -> str:
         return f"enclave {self.number} (pid {self.peer.pid})"

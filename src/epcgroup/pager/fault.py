@@ -24,6 +24,7 @@ from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import ROW_IS_WATCHED, Enclave, State
 from epcgroup.pager.fastpath import Answer
 from epcgroup.pager.loop import Events, Loop, Poll
+from epcgroup.pager.oom import OomKiller
 from epcgroup.pager.placing import Placer
 from epcgroup.pager.poison import Poisoner, Reason
 from epcgroup.pager.reclaim import Reclaimer
@@ -57,6 +58,7 @@ class FaultServer:
         epc: Epc,
         desk: Desk,
         reclaimer: Reclaimer,
+        oom_killer: OomKiller,
         budget: Budget,
         poisoner: Poisoner,
         statistics: Statistics,
@@ -69,7 +71,7 @@ class FaultServer:
         self._statistics = statistics
         self._attribution = attribution
         self._placer = Placer(epc, poisoner, statistics, attribution)
-        self._room = Room(epc, desk, reclaimer, self._placer, poisoner, statistics)
+        self._room = Room(epc, desk, reclaimer, oom_killer, self._placer, poisoner, statistics)
         # By userfaultfd: enclaves, what opens their seals and where their sealed pages are, who is told.
         self._enclaves: dict[int, Enclave] = {}
         self._openers: dict[int, tuple[Callable[..., int], memoryview]] = {}

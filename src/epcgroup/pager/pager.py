@@ -27,6 +27,7 @@ from epcgroup.pager.listener import Listener, remove_stale
 from epcgroup.pager.log import Log
 from epcgroup.pager.loop import Loop, Urgency, cpu_count, spin_ns_for
 from epcgroup.pager.membership import Membership
+from epcgroup.pager.oom import OomKiller
 from epcgroup.pager.options import Options
 from epcgroup.pager.poison import Poisoner
 from epcgroup.pager.reclaim import Reclaimer
@@ -117,8 +118,16 @@ class Pager:
             self.desk,
             self.log,
         )
+        self.oom_killer = OomKiller(self.epc, self.enclaves, self.budget, self.statistics, self.log)
         self.faults = FaultServer(
-            self.epc, self.desk, self.reclaimer, self.budget, self.poisoner, self.statistics, self.attribution
+            self.epc,
+            self.desk,
+            self.reclaimer,
+            self.oom_killer,
+            self.budget,
+            self.poisoner,
+            self.statistics,
+            self.attribution,
         )
         self.auditor = Auditor(self.enclaves, self.faults, self.statistics, self.log)
         self.membership = Membership(self.epc)
@@ -134,6 +143,7 @@ class Pager:
             self.evictor,
             self.budget,
             self.reclaimer,
+            self.oom_killer,
             self.faults,
             self.membership,
             self.loop,

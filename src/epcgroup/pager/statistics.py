@@ -94,6 +94,7 @@ class Statistics:
     nr_audits: int = 0
     nr_protocol_errors: int = 0
     nr_enclaves: int = 0
+    nr_kills: int = 0
     poisoned: Counter[str] = field(default_factory=Counter)
     #: By group: touches of parked pages, and the time faults of the group waited for room, in ns.
     soft_by_group: Counter[int] = field(default_factory=Counter)

@@ -111,6 +111,12 @@ class Slab:
         self.free[self.nr_free[0]] = self.slots[page]
         self.nr_free[0] += 1
 
+    def drop_all(self) -> None:
+        """Give up all slots, and their memory."""
+        self.nr_free[0] = 0
+        self._nr_touched = self._nr_trimmed = 0
+        self._release(0, len(self.view) // SLOT_BYTES)
+
     def record(self, page: int) -> memoryview:
         """Return the bytes of the slot a page has (writable: tests forge them)."""
         offset = self.slots[page] * SLOT_BYTES
