@@ -9,6 +9,7 @@ from collections import deque
 
 from epcgroup.engine import enclave
 from epcgroup.engine.epc import Epc
+from epcgroup.errors import AdmissionError
 from epcgroup.sim import costs as models
 from epcgroup.sim import draws, spread
 from epcgroup.sim.scenario import Scenario
@@ -18,6 +19,8 @@ from epcgroup.state.outcome import Outcome, Written
 from tests.property.sim_reference_task import IDLE, PRODUCTIVE, ROOM, STALLED, Rng, Task
 
 NEVER = 2**62
+#: What a task does that has an enclave.
+ALIVE = ("build", "run", "fault", "sleep", "depart")
 
 
 class Reference:
@@ -50,6 +53,8 @@ class Reference:
         ]
         self.direct = [0] * nr_pods
         self.latencies: list[list[int]] = [[] for _ in range(nr_pods)]
+        #: Of every kill: when (ns), whose, for whom.
+        self.kills: list[tuple[int, int, int]] = []
         self.reclaimed_by = [[0] * (nr_pods + 1) for _ in range(nr_pods)]
         self.debts: deque[int] = deque(maxlen=96)
         self.credits = [0] * nr_pods
@@ -89,15 +94,24 @@ class Reference:
         self.pod_of_group[number] = pod
         if self.limited:
             self.epc.write(path, "misc.max", f"sgx_epc {limit}" if limit < 2**64 - 1 else "sgx_epc max")
+        if "epc.oom" in self.epc.files(path):
+            self.epc.write(path, "epc.oom", self.scenario.pods[pod].oom)
         return number
 
     def _start(self, task: Task, time: int) -> None:
         clock = time + self.ps("ecreate")
-        outcome, enclave = self.epc.enclave_create(task.group, task.program.nr_pages)
-        while outcome is Outcome.EVICT:
-            clock += self.act(self.ps("batch"))
+        victims: list[Task] = []
+        try:
             outcome, enclave = self.epc.enclave_create(task.group, task.program.nr_pages)
+            while outcome in (Outcome.EVICT, Outcome.KILL):
+                clock += self._make_room(outcome, victims)
+                outcome, enclave = self.epc.enclave_create(task.group, task.program.nr_pages)
+        except AdmissionError:
+            self.counts[task.pod]["refused"] += 1
+            self._leave(task)
+            return
         self.wake(time)
+        self._end_killed(victims, task, time)
         if outcome is not Outcome.CREATED:
             self.counts[task.pod]["refused"] += 1
             self._leave(task)
@@ -131,6 +145,24 @@ class Reference:
                 self._blame(self.pod_of_group[group], cause)
         written = self.epc.finish(outcomes)
         return cost + len(batch) * self.ps("scan") + written * self.ps("evict")
+
+    def _make_room(self, outcome: Outcome, victims: list[Task]) -> int:
+        """Carry out a batch or a kill; returns its time. The task killed is a victim from then on."""
+        if outcome is not Outcome.KILL:
+            return self.act(self.ps("batch"))
+        number = self.epc.victim
+        (victim,) = (task for task in self.tasks if task.enclave == number and task.what in ALIVE)
+        victims.append(victim)
+        assert self.epc.finish_kill() == number
+        return self.ps("batch")
+
+    def _end_killed(self, victims: list[Task], by: Task, time: int) -> None:
+        for task in victims:
+            task.become(IDLE, time)
+            self.epc.enclave_release(task.enclave)
+            self.kills.append((time // 1000, task.number, by.number))
+        for task in sorted(victims, key=lambda victim: victim.number):
+            self._leave(task)
 
     def _blame(self, victim: int, cause: int) -> None:
         """Count a page written out for ``cause``: a pod, -1 for a group of none, -2 for the machine."""
@@ -287,13 +319,19 @@ class Reference:
             task.clock = self.server_free
             return clock
         spent = 0
+        victims: list[Task] = []
         outcome = self._ask(task)
-        while outcome is Outcome.EVICT or (
+        while outcome in (Outcome.EVICT, Outcome.KILL) or (
             outcome is Outcome.BUSY and self.costs.serial and self.epc.isolate()
         ):
-            spent += self.act(self.ps("batch"))
+            spent += self._make_room(outcome, victims)
             outcome = self._ask(task)
         self.wake(clock)
+        busy = clock if task in victims else self._conclude(task, outcome, clock, spent)
+        self._end_killed(victims, task, clock)
+        return busy
+
+    def _conclude(self, task: Task, outcome: Outcome, clock: int, spent: int) -> int:
         if outcome is Outcome.BUSY and not (self.costs.serial or task.last_try) and self.epc.has_work():
             task.become(STALLED, clock)
             task.seen, task.what = self.nr_batches, "sleep"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from epcgroup.abi.histogram import bucket_of
 from epcgroup.sim.machine import simulate
 from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Result
-from epcgroup.sim.scenario import Component, ContainerSpec, PodSpec, Program, Requests, Scenario
+from epcgroup.sim.scenario import DENY, KILL, Component, ContainerSpec, PodSpec, Program, Requests, Scenario
 from epcgroup.state.series import SERIES
 from epcgroup.units import LIMIT_MAX, PAGE_SIZE
 from tests.property.sim_reference import Reference
@@ -64,17 +64,30 @@ _LIMITS = st.sampled_from([LIMIT_MAX, LIMIT_MAX, 30 * PAGE_SIZE, 12 * PAGE_SIZE,
 _SPREADS = st.sampled_from([{}, {"spread1": 0.1, "spread3": 0.9}])
 
 
+_SERIES = st.sampled_from(sorted(SERIES))
+#: Pods of several enclaves hardly hold what each cannot be without: SECS, VA page, a page.
+_TIGHT = st.sampled_from([nr_pages * PAGE_SIZE for nr_pages in (4, 5, 6, 7)])
+_LOOSE = st.sampled_from([LIMIT_MAX, LIMIT_MAX, LIMIT_MAX, 2 * PAGE_SIZE, 4 * PAGE_SIZE])
+
+
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
+def scenarios(
+    draw: st.DrawFn,
+    pod_limits: st.SearchStrategy[int] = _LIMITS,
+    limits: st.SearchStrategy[int] = _LIMITS,
+    most: int = 2,
+    series: st.SearchStrategy[str] = _SERIES,
+) -> Scenario:
     pods = tuple(
         PodSpec(
             f"pod{number}",
             tuple(
-                ContainerSpec(f"c{index}", draw(programs()), draw(_LIMITS))
-                for index in range(draw(st.integers(1, 2)))
+                ContainerSpec(f"c{index}", draw(programs()), draw(limits))
+                for index in range(draw(st.integers(1, most)))
             ),
-            limit_bytes=draw(_LIMITS),
+            limit_bytes=draw(pod_limits),
             start_ns=draw(st.sampled_from([0, 0, 150_000])),
+            oom=draw(st.sampled_from([DENY, KILL, KILL])),
         )
         for number in range(draw(st.integers(1, 3)))
     )
@@ -82,7 +95,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         draw(st.integers(24, 140)) * PAGE_SIZE,
         pods,
         duration_ns=draw(st.integers(200_000, 1_500_000)),
-        series=draw(st.sampled_from(sorted(SERIES))),
+        series=draw(series),
         costs=draw(st.sampled_from(["sgx1", "sgx2", "softepc"])),
         overrides={"ecreate": 1000, "add": 300, **draw(_SPREADS)},
         nr_cpus=draw(st.integers(0, 3)),
@@ -105,6 +118,27 @@ def _figures(result: Result) -> dict[str, list[int]]:
 )
 @given(scenarios())
 def test_counts_and_times_are_those_of_the_plain_simulator(scenario: Scenario) -> None:
+    _check(scenario)
+
+
+@pytest.mark.slow
+def test_kills_are_those_of_the_plain_simulator() -> None:
+    nr_kills = nr_not_admitted = 0
+
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(scenarios(_TIGHT, _LOOSE, 3, st.just("fair")))
+    def check(scenario: Scenario) -> None:
+        nonlocal nr_kills, nr_not_admitted
+        result = _check(scenario)
+        nr_kills += len(result.kills)
+        nr_not_admitted += sum("was not admitted" in line for line in result.messages)
+
+    check()
+    assert nr_kills > 10
+    assert nr_not_admitted > 10
+
+
+def _check(scenario: Scenario) -> Result:
     result = simulate(scenario)
     reference = Reference(scenario)
     reference.run()
@@ -125,3 +159,8 @@ def test_counts_and_times_are_those_of_the_plain_simulator(scenario: Scenario) -
     for pod, latencies in enumerate(reference.latencies):
         expected = np.bincount([bucket_of(value) for value in latencies], minlength=result.latency.shape[2])
         assert result.latency[-1, pod].tolist() == expected.tolist()
+    tasks = [(pod.name, container.name) for pod in scenario.pods for container in pod.containers]
+    assert sorted((kill.time_ns, kill.pod, kill.container, kill.by) for kill in result.kills) == sorted(
+        (time_ns, *tasks[victim], "/".join(tasks[by])) for time_ns, victim, by in reference.kills
+    )
+    return result

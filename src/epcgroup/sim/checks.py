@@ -20,6 +20,7 @@ from epcgroup.sim.scenario import (
 )
 from epcgroup.sim.trace.format import Trace
 from epcgroup.state import series as on
+from epcgroup.state.limit import OOM_NAMES
 from epcgroup.units import PAGE_SIZE
 
 #: Virtual time is counted in 2**62 picoseconds.
@@ -80,6 +81,8 @@ def _pod_problems(pod: PodSpec, traces: Mapping[str, Trace]) -> Iterator[str]:
         yield f"pod {pod.name} has two containers of the same name"
     if pod.start_ns < 0 or (pod.end_ns is not None and pod.end_ns < pod.start_ns):
         yield f"pod {pod.name} ends at {pod.end_ns} ns and starts at {pod.start_ns} ns"
+    if pod.oom not in OOM_NAMES:
+        yield f"pod {pod.name}: oom {pod.oom!r}: one of {', '.join(OOM_NAMES)}"
     if pod.restarts and pod.restart_ns <= 0:
         yield f"pod {pod.name}: restart_ns of {pod.restart_ns}: more than 0"
     for container in pod.containers:

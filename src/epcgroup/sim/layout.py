@@ -59,8 +59,8 @@ NEVER: Final = 2**62
 ) = range(40)
 TASK_COLUMNS: Final = 40
 
-#: Values of WHAT.
-OFF, BUILD, RUN, FAULT, SLEEP, DEPART = range(6)
+#: Values of WHAT; KILLED: its enclave was killed, Python is to end it.
+OFF, BUILD, RUN, FAULT, SLEEP, DEPART, KILLED = range(7)
 #: Values of MOOD, in PSI's sense: without work | running or ready to run | waiting for the EPC.
 IDLE, PRODUCTIVE, STALLED = range(3)
 #: Values of REQUEST: not ready for the first one | the next one has its arrival | one is being served.
@@ -129,7 +129,9 @@ POD_COLUMNS: Final = 12
     AHEAD_FRAME,  # where ``ahead.py`` stands in a list of the engine
     AHEAD_GROUP,  # whose list that is
     NR_AHEAD,  # so many frames before the next batch from it
-) = range(28)
+    KILLED_AT,  # when tasks were marked as KILLED; WHO caused it
+    NR_KILLED,  # how many are
+) = range(30)
 MACHINE_WORDS: Final = 32
 
 #: Columns of ``queue``: the heap of the tasks that have a turn to come.
@@ -141,7 +143,7 @@ REQUEST_MARK: Final = 1 << 31
 #: References looked ahead; see ``engine/run.py``. ``references`` has so many more at its end.
 AHEAD: Final = 16
 #: Why a segment ended.
-DONE, PAUSED, REFILL, DIED, FAULTED = range(5)
+DONE, PAUSED, REFILL, DIED, FAULTED, OOM = range(6)
 
 
 class Arrays(NamedTuple):

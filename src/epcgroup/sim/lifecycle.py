@@ -3,21 +3,25 @@
 Everything here happens between two segments of the compiled loop.
 """
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from epcgroup.engine.epc import Epc
-from epcgroup.sim import accounting, build
+from epcgroup.errors import AdmissionError
+from epcgroup.sim import accounting, build, service
 from epcgroup.sim import layout as at
+from epcgroup.sim.agenda import Agenda
 from epcgroup.sim.costs import Costs
+from epcgroup.sim.deaths import Deaths
 from epcgroup.sim.feed import Feed
 from epcgroup.sim.layout import Arrays
 from epcgroup.sim.ledger import Ledger
 from epcgroup.sim.result import PHASES
 from epcgroup.sim.samples import Recorder
-from epcgroup.sim.scenario import ContainerSpec, PodSpec, Scenario
+from epcgroup.sim.scenario import DENY, ContainerSpec, PodSpec, Scenario
 from epcgroup.state import layout as engine
 from epcgroup.state import series as on
 from epcgroup.state.outcome import Outcome
@@ -28,33 +32,6 @@ if TYPE_CHECKING:
 
 ROOT: Final = "/kubepods"
 _PENDING, _RUNNING, _SUCCEEDED, _FAILED = range(len(PHASES))
-
-
-class Agenda:
-    """What is to happen at which time (ps); at the same time ends come first, then starts, then samples."""
-
-    END, START, RESTART, SAMPLE = range(4)
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[int, int, int, int]] = []
-        self._serial = 0
-
-    def add(self, time: int, kind: int, index: int = 0) -> None:
-        """Note that ``kind`` happens to pod or task ``index``."""
-        self._serial += 1
-        heapq.heappush(self._entries, (time, kind, self._serial, index))
-
-    def next_time(self) -> int:
-        """Return the time of the first entry."""
-        return self._entries[0][0]
-
-    def pop(self) -> tuple[int, int, int]:
-        """Take the first entry: time, kind, index."""
-        time, kind, _, index = heapq.heappop(self._entries)
-        return time, kind, index
-
-    def __bool__(self) -> bool:
-        return bool(self._entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +78,9 @@ class Lifecycle:
             self._tasks_of[pod].append(task)
         self._pending: list[int] = []
         self._running: list[set[int]] = [set() for _ in parts.scenario.pods]
-        self._deaths: dict[int, list[tuple[int, int]]] = {}
+        names = [(parts.scenario.pods[pod].name, container.name) for pod, container in self._containers]
+        #: Programs that ended before their time.
+        self.deaths = Deaths(parts.epc, names)
         self._epc.mkdir(ROOT)
         for number, spec in enumerate(parts.scenario.pods):
             parts.agenda.add(spec.start_ns * at.PS, Agenda.START, number)
@@ -138,6 +117,9 @@ class Lifecycle:
         self._arrays.pod_of_group[number] = pod
         if limit_bytes != LIMIT_MAX and self._behaviour.has_resource:
             self._epc.write(path, "misc.max", f"sgx_epc {limit_bytes}")
+        oom = self._scenario.pods[pod].oom
+        if oom != DENY and self._behaviour.has_soft_limits:
+            self._epc.write(path, "epc.oom", oom)
         return number
 
     def end(self, pod: int, time: int) -> None:
@@ -170,12 +152,15 @@ class Lifecycle:
         if self._recorder.phases[pod] != _RUNNING:
             return
         row = self._arrays.tasks[task]
-        spent = self._parts.costs.ps("ecreate")
-        outcome, enclave = self._epc.enclave_create(int(row[at.GROUP]), container.program.nr_pages)
-        while outcome is Outcome.EVICT:
-            spent += self._parts.act(self._arrays, self._parts.costs.ps("batch"))
-            outcome, enclave = self._epc.enclave_create(int(row[at.GROUP]), container.program.nr_pages)
+        try:
+            outcome, enclave, spent = self._create(task, container)
+        except AdmissionError as error:
+            self._refuse(task, time, str(error))
+            return
         self._wake_background(time)
+        if self._arrays.machine[at.NR_KILLED]:
+            self._arrays.machine[at.KILLED_AT] = time
+            self.end_killed()
         if outcome is not Outcome.CREATED:
             self._arrays.pods[pod, at.REFUSED] += 1
             self.die(task, time, outcome)
@@ -184,6 +169,25 @@ class Lifecycle:
         row[at.OFFSET] = self._epc.state.enclaves[enclave, engine.ENCLAVE_OFFSET]
         row[at.CLOCK] = row[at.SINCE] = row[at.STARTED] = time + spent
         self._load_program(task, container)
+
+    def _create(self, task: int, container: ContainerSpec) -> tuple[Outcome, int, int]:
+        """Create the enclave of a task; returns how that came out, its number, and the time it took."""
+        spent, batch = self._parts.costs.ps("ecreate"), self._parts.costs.ps("batch")
+        group = int(self._arrays.tasks[task, at.GROUP])
+        while True:
+            outcome, enclave = self._epc.enclave_create(group, container.program.nr_pages)
+            if outcome is Outcome.EVICT:
+                spent += self._parts.act(self._arrays, batch)
+            elif outcome is Outcome.KILL:
+                spent += service.kill(self._arrays, task)
+            else:
+                return outcome, enclave, spent
+
+    def _refuse(self, task: int, time: int, why: str) -> None:
+        """An enclave can never fit below its limit: its program does not start, now or later."""
+        self._arrays.pods[self._containers[task][0], at.REFUSED] += 1
+        self.deaths.not_admitted(task, time, why)
+        self._leave(task, time)
 
     def _load_program(self, task: int, container: ContainerSpec) -> None:
         """Set a task to the beginning of its program."""
@@ -231,10 +235,24 @@ class Lifecycle:
 
     def die(self, task: int, time: int, outcome: int) -> None:
         """A program is killed (SIGBUS): its container starts again, or its pod fails with the last one."""
-        pod = self._containers[task][0]
-        spec = self._scenario.pods[pod]
-        self._deaths.setdefault(task, []).append((time, int(outcome)))
+        self.deaths.refused(task, time, outcome)
         self._release(task, time)
+        self._restart_or_leave(task, time)
+
+    def end_killed(self) -> None:
+        """End the programs whose enclaves were killed, as by SIGBUS."""
+        words, tasks = self._arrays.machine, self._arrays.tasks
+        time, by = int(words[at.KILLED_AT]), int(words[at.WHO])
+        words[at.NR_KILLED] = 0
+        killed = np.flatnonzero(tasks[:, at.WHAT] == at.KILLED).tolist()
+        for task in killed:
+            self.deaths.killed(task, int(tasks[task, at.ENCLAVE]), time, by)
+            self._release(task, time)
+        for task in killed:
+            self._restart_or_leave(task, time)
+
+    def _restart_or_leave(self, task: int, time: int) -> None:
+        spec = self._scenario.pods[self._containers[task][0]]
         if spec.restarts:
             self._parts.agenda.add(time + spec.restart_ns * at.PS, Agenda.RESTART, task)
         else:
@@ -249,14 +267,14 @@ class Lifecycle:
         pod = self._containers[task][0]
         self._running[pod].discard(task)
         if not self._running[pod] and self._recorder.phases[pod] == _RUNNING:
-            failed = any(other in self._deaths for other in self._tasks_of[pod])
+            failed = any(other in self.deaths for other in self._tasks_of[pod])
             self._stop_pod(pod, time, _FAILED if failed else _SUCCEEDED)
 
     # For people.
 
     def messages(self) -> tuple[str, ...]:
         """Return what people should know about the pods."""
-        return (*self._never_fitted(), *map(self._killed, self._deaths))
+        return (*self._never_fitted(), *self.deaths.messages())
 
     def _never_fitted(self) -> list[str]:
         capacity = self._scenario.capacity_bytes
@@ -265,20 +283,9 @@ class Lifecycle:
             f"pod {pod.name} never fitted: it claims {pod.claim_bytes} bytes of {capacity}" for pod in pods
         ]
 
-    def _killed(self, task: int) -> str:
-        pod, container = self._containers[task]
-        deaths = self._deaths[task]
-        time, outcome = deaths[0]
-        times = "once" if len(deaths) == 1 else f"{len(deaths)} times, first"
-        return (
-            f"{self._scenario.pods[pod].name}/{container.name} was killed (SIGBUS) {times} at "
-            f"{time / 1e12:.3f} s: {_REASONS.get(Outcome(outcome), 'no page to be had')}"
+    def reasons(self) -> tuple[str, ...]:
+        """Return why each pod failed, in one word; empty for those that did not."""
+        return tuple(
+            self.deaths.reason(self._tasks_of[pod]) if phase == _FAILED else ""
+            for pod, phase in enumerate(self._recorder.phases)
         )
-
-
-_REASONS: Final = {
-    Outcome.REFUSED: "nothing is reclaimable under its limit",
-    Outcome.BUSY: "the background found nothing to reclaim",
-    Outcome.NO_PAGE: "the page does not exist",
-    Outcome.LIVELOCK: "reclaim goes round without writing a page out",
-}

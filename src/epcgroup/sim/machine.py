@@ -10,9 +10,10 @@ from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
 from epcgroup.sim import build, checks, costs, loop, requests, service
 from epcgroup.sim import layout as at
+from epcgroup.sim.agenda import Agenda
 from epcgroup.sim.costs import Costs
 from epcgroup.sim.feed import Feed
-from epcgroup.sim.lifecycle import Agenda, Lifecycle, Parts
+from epcgroup.sim.lifecycle import Lifecycle, Parts
 from epcgroup.sim.policy import SECOND_CHANCE
 from epcgroup.sim.policy import find as find_policy
 from epcgroup.sim.result import Result
@@ -102,7 +103,9 @@ class Simulation:
         while self._agenda and self._agenda.next_time() <= end:
             self._go_on(self._agenda.next_time(), progress)
             self._happen(*self._agenda.pop())
-        return self._recorder.result(self._scenario, self._pods.messages())
+        return self._recorder.result(
+            self._scenario, self._pods.messages(), self._pods.reasons(), tuple(self._pods.deaths.kills)
+        )
 
     def _happen(self, time: int, kind: int, index: int) -> None:
         if kind == Agenda.SAMPLE:
@@ -122,6 +125,8 @@ class Simulation:
             words[at.UNTIL] = min(until, self._agenda.next_time())
             words[at.BUDGET] = _BUDGET
             reason = self._loop(self.arrays)
+            if words[at.NR_KILLED]:
+                self._pods.end_killed()
             if reason == at.REFILL:
                 self._refill(int(words[at.WHO]))
             elif reason == at.DIED:

@@ -41,6 +41,28 @@ PHASES: Final = ("Pending", "Running", "Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """One enclave that was killed because nothing under a limit was reclaimable (``epc.oom``).
+
+    Attributes:
+        time_ns: when.
+        pod, container: whose enclave it was.
+        by: POD/CONTAINER that asked for a page when there was none.
+        level: path of the group that had no room.
+        pages: EPC pages the enclave held.
+        over_pages: pages by which its group was above a limit of its own.
+    """
+
+    time_ns: int
+    pod: str
+    container: str
+    by: str
+    level: str
+    pages: int
+    over_pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One simulation.
 
@@ -56,6 +78,8 @@ class Result:
         nr_accesses: page references in all.
         digest: SHA-256 over all of the above: equal for equal input and seed, on any number of threads.
         messages: what people should know (pods that never fitted, programs killed, a model's limits).
+        reasons: of each pod that failed, why, in one word; empty for the others.
+        kills: in the order of time.
     """
 
     scenario: Scenario
@@ -67,3 +91,5 @@ class Result:
     nr_accesses: int
     digest: str
     messages: tuple[str, ...] = field(default=())
+    reasons: tuple[str, ...] = field(default=())
+    kills: tuple[Kill, ...] = field(default=())

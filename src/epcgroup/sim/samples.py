@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from epcgroup.sim import accounting
 from epcgroup.sim import layout as at
 from epcgroup.sim.layout import Arrays
-from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Result
+from epcgroup.sim.result import NODE_COLUMNS, POD_COLUMNS, Kill, Result
 from epcgroup.sim.scenario import Scenario
 from epcgroup.state import layout as engine
 from epcgroup.state.layout import State
@@ -95,8 +95,10 @@ class Recorder:
         row[_NODE["stall_full_ns"]] = node[at.STALL_FULL] // at.PS
         return row
 
-    def result(self, scenario: Scenario, messages: tuple[str, ...]) -> Result:
-        """Return everything that was sampled."""
+    def result(
+        self, scenario: Scenario, messages: tuple[str, ...], reasons: tuple[str, ...], kills: tuple[Kill, ...]
+    ) -> Result:
+        """Return everything that was sampled, and what else is known; see ``Result``."""
         nr_buckets = int(np.flatnonzero(self._latency[-1].any(axis=0)).max(initial=-1)) + 1
         arrays = (
             np.array(self._times_ns, np.int64),
@@ -107,12 +109,15 @@ class Recorder:
         )
         pods = self._arrays.pods[:-1]
         nr_accesses = int(pods[:, [at.HITS, at.CREATED, at.LOADED, at.REFUSED]].sum())
-        return Result(scenario, *arrays, nr_accesses, _digest(arrays, nr_accesses), messages)
+        digest = _digest(arrays, nr_accesses, kills)
+        return Result(scenario, *arrays, nr_accesses, digest, messages, reasons, kills)
 
 
-def _digest(arrays: tuple[NDArray[np.int64], ...], nr_accesses: int) -> str:
+def _digest(arrays: tuple[NDArray[np.int64], ...], nr_accesses: int, kills: tuple[Kill, ...]) -> str:
     digest = hashlib.sha256(str(nr_accesses).encode())
     for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array, "<i8").data)
+    for kill in kills:
+        digest.update(repr(kill).encode())
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from epcgroup.state.limit import OOM_NAMES
 from epcgroup.units import LIMIT_MAX
 
 #: How a component draws the page a touch begins at.
@@ -18,6 +19,8 @@ KINDS: Final = (ZIPF, UNIFORM, SCAN, LOOP, PHASES)
 #: How requests come.
 CLOSED, PACED, POISSON, RECORDED = "closed", "paced", "poisson", "recorded"
 ARRIVALS: Final = (CLOSED, PACED, POISSON, RECORDED)
+#: What a group does when nothing under a limit is reclaimable (``epc.oom``).
+DENY, KILL = OOM_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class PodSpec:
         end_ns: when it is stopped, or None: with the run.
         restarts: whether a container that is killed starts again after ``restart_ns``.
         restart_ns: that time.
+        oom: ``epc.oom`` of its groups, where the series has it: one of ``OOM_NAMES``.
     """
 
     name: str
@@ -141,6 +145,7 @@ class PodSpec:
     end_ns: int | None = None
     restarts: bool = False
     restart_ns: int = 10_000_000_000
+    oom: str = DENY
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit, nth
-from epcgroup.engine import background, enclave, entry, fault
+from epcgroup.engine import background, enclave, entry, fault, oom
 from epcgroup.sim import ahead, draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become, stall
@@ -24,6 +24,7 @@ _EVICT: Final = 3
 _BUSY: Final = 4
 _REFUSED: Final = 5
 _LIVELOCK: Final = 8
+_KILL: Final = 9
 #: Batches one fault waits for; no program gets on beyond.
 _PATIENCE: Final = 1 << 16
 
@@ -93,11 +94,28 @@ def _initialise(buffer: NDArray[np.uint8], encl: int) -> None:
     enclave.initialise(entry.state_over(buffer), encl)
 
 
+@jit
+def kill(a: Arrays, task: int) -> int:
+    """Carry out the kill that what a task asked for came to; returns its time: that of a batch without pages.
+
+    The task whose enclave it was is ``KILLED`` and has no more turns.
+    """
+    victim = oom.finish_kill(entry.state_over(a.buffer))
+    for other in range(a.tasks.shape[0]):
+        row = nth(other)
+        if a.tasks[row, at.ENCLAVE] == victim and a.tasks[row, at.WHAT] != at.OFF:
+            a.tasks[row, at.WHAT] = at.KILLED
+            a.machine[at.NR_KILLED] += 1
+    a.machine[at.WHO] = task
+    a.machine[at.KILLED_AT] = a.tasks[nth(task), at.CLOCK]
+    return int(a.machine[at.COST_BATCH])
+
+
 @inlined
 def serve(a: Arrays, s: engine.State, task: int, page: int) -> int:
     """Ask the engine for a page of a task, built in before EINIT or faulted in; the ``Outcome``.
 
-    The batches it has to carry out itself are in ``SPENT``.
+    The batches and kills it has to carry out itself are in ``SPENT``.
     """
     row = nth(task)
     encl, group = a.tasks[row, at.ENCLAVE], a.tasks[row, at.GROUP]
@@ -106,9 +124,12 @@ def serve(a: Arrays, s: engine.State, task: int, page: int) -> int:
     a.machine[at.SPENT] = 0
     for _ in range(_PATIENCE):
         outcome = _add(a.buffer, encl, page, group) if building else fault.access(s, encl, page, group, False)
-        if outcome != _EVICT and not (outcome == _BUSY and serial and entry.isolate(a.buffer)):
+        if outcome == _KILL:
+            a.machine[at.SPENT] += kill(a, task)
+        elif outcome == _EVICT or (outcome == _BUSY and serial and entry.isolate(a.buffer)):
+            a.machine[at.SPENT] += act(a, a.machine[at.COST_BATCH])
+        else:
             return outcome
-        a.machine[at.SPENT] += act(a, a.machine[at.COST_BATCH])
     return _LIVELOCK
 
 
@@ -189,13 +210,15 @@ def is_queued(a: Arrays, s: engine.State, task: int, page: int) -> bool:
 
 @inlined
 def conclude(a: Arrays, s: engine.State, task: int, page: int, outcome: int) -> int:
-    """Let a task go on with the page it was given, wait for the background, or die; DONE or DIED."""
+    """Let a task go on with the page it was given, wait for the background, or die; DONE, DIED or OOM."""
     row = nth(task)
     clock = a.tasks[row, at.CLOCK]
     spent = a.machine[at.SPENT]
     wake(a, s, clock)
+    if a.tasks[row, at.WHAT] == at.KILLED:
+        return at.OOM
     if outcome == _BUSY and not a.machine[at.SERIAL] and _wait(a, s, task, clock):
-        return at.DONE
+        return _done(a)
     if outcome != fault.CREATED and outcome != fault.LOADED:
         return _die(a, task, outcome)
     is_stalled = outcome == fault.LOADED or spent > 0
@@ -205,7 +228,12 @@ def conclude(a: Arrays, s: engine.State, task: int, page: int, outcome: int) -> 
     if is_stalled:
         _note_stall(a, task, clock)
     ahead.after_fault(a, s)
-    return at.DONE
+    return _done(a)
+
+
+@inlined
+def _done(a: Arrays) -> int:
+    return at.OOM if a.machine[at.NR_KILLED] else at.DONE
 
 
 @inlined

@@ -13,8 +13,8 @@ from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
 from epcgroup.sim.machine import Simulation, simulate
-from epcgroup.sim.result import PHASES, POD_COLUMNS
-from epcgroup.sim.scenario import Component, Program, Requests, Scenario
+from epcgroup.sim.result import PHASES, POD_COLUMNS, Kill
+from epcgroup.sim.scenario import DENY, KILL, Component, Program, Requests, Scenario
 from epcgroup.sim.trace.writer import open_writer
 from epcgroup.state.outcome import Outcome
 from epcgroup.state.series import SERIES
@@ -148,12 +148,13 @@ def test_a_program_without_room_is_killed_and_starts_again() -> None:
     spec = pod(
         "p", program(Component("loop", 4)), limit_bytes=2 * PAGE_SIZE, restarts=True, restart_ns=100_000
     )
-    result = simulate(scenario(spec))
+    result = simulate(scenario(spec, series="v17"))  # ours would not admit it
     assert figures(result)["refused"] == 10
     assert figures(result)["phase"] == PHASES.index("Running")
     assert "p/c0 was killed (SIGBUS) 10 times, first at 0.000 s" in result.messages[0]
-    once = simulate(scenario(replace(spec, restarts=False)))
+    once = simulate(scenario(replace(spec, restarts=False), series="v17"))
     assert figures(once)["refused"] == 1
+    assert once.reasons == ("Error",)
     assert figures(once)["phase"] == PHASES.index("Failed")
     assert figures(once)["current_bytes"] == 0
 
@@ -166,6 +167,50 @@ def test_a_pod_fails_with_its_last_container() -> None:
     found = figures(simulate(scenario(tight)))
     assert (found["refused"], found["phase"]) == (1, PHASES.index("Running"))
     assert found["requests"] > 1000
+
+
+def test_an_enclave_that_can_never_fit_is_not_admitted_and_does_not_come_again() -> None:
+    spec = pod("p", program(Component("loop", 4)), limit_bytes=2 * PAGE_SIZE, restarts=True)
+    result = simulate(scenario(spec))
+    assert (figures(result)["refused"], figures(result)["phase"]) == (1, PHASES.index("Failed"))
+    assert result.reasons == ("AdmissionError",)
+    (message,) = result.messages
+    assert message.startswith("p/c0 was not admitted at 0.000 s: an enclave of 16384 bytes in /kubepods/p/c0")
+    assert "the limit of /kubepods/p is 8192" in message
+
+
+def test_a_kill_ends_a_program_and_who_asked_pays_and_goes_on() -> None:
+    # A VA page and a SECS each: the first page of any is one too many. Of equals the younger one dies.
+    loops = program(Component("loop", 2)), program(Component("loop", 2))
+    spec = pod("p", *loops, limit_bytes=4 * PAGE_SIZE, oom=KILL)
+    result = simulate(scenario(spec, ns={"batch": 7_000}))
+    (kill,) = result.kills
+    assert kill == Kill(5_000, "p", "c1", "p/c0", "/kubepods/p", 2, 0)
+    found = figures(result)
+    assert (found["refused"], found["phase"], found["direct_ns"]) == (0, PHASES.index("Running"), 7_000)
+    assert found["requests"] > 1000
+    assert result.reasons == ("",)
+    assert result.messages[0].startswith("p/c1 was killed (SIGBUS) once at 0.000 s: p/c0 asked for a page")
+
+
+def test_a_program_that_was_killed_starts_again_if_its_pod_does() -> None:
+    loops = program(Component("loop", 2)), program(Component("loop", 2))
+    spec = pod("p", *loops, limit_bytes=4 * PAGE_SIZE, oom=KILL, restarts=True, restart_ns=100_000)
+    result = simulate(scenario(spec))
+    # It takes the pages of the other for its structures, which asks for them: the younger one dies again.
+    assert {(kill.container, kill.by) for kill in result.kills} == {("c1", "p/c0")}
+    assert len(result.kills) == 10
+    denied = simulate(scenario(replace(spec, oom=DENY)))
+    assert denied.kills == ()
+    assert figures(denied)["refused"] == 10
+
+
+def test_kills_are_in_the_digest() -> None:
+    loops = program(Component("loop", 2)), program(Component("loop", 2))
+    spec = pod("p", *loops, limit_bytes=4 * PAGE_SIZE, oom=KILL)
+    one, two = simulate(scenario(spec)), simulate(scenario(spec))
+    assert one.digest == two.digest
+    assert one.digest != simulate(scenario(replace(spec, oom=DENY))).digest
 
 
 def test_pods_wait_for_their_claims() -> None:
