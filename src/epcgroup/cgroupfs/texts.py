@@ -4,6 +4,7 @@ What must not live here: the grammar that a *write* to ``misc.max`` accepts (oct
 is the engine's or the kernel's to judge; this module reads what they print.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from epcgroup.errors import FileFormatError
 from epcgroup.units import LIMIT_MAX
 
 _MAX: Final = "max"
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
 def parse_value(text: str) -> int:
@@ -60,6 +62,28 @@ def parse_flat_keyed(text: str) -> dict[str, int]:
 def format_flat_keyed(pairs: Mapping[str, int]) -> str:
     """Return the text of a flat keyed file; the values are plain numbers, also the largest."""
     return "".join(f"{key} {value}\n" for key, value in pairs.items())
+
+
+def parse_nested_keyed(text: str) -> dict[str, dict[str, str]]:
+    r"""Return key → sub-key → value of a nested keyed file: ``KEY SUB=VALUE SUB=VALUE`` a line.
+
+    A path among the values is one word: blanks and backslashes in it are ``\040`` and the like.
+
+    Raises:
+        FileFormatError: a line is not so; the message shows it.
+
+    Source: Documentation/admin-guide/cgroup-v2.rst, "Format" (nested keyed).
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        key, *words = line.split(" ")
+        pairs = [word.partition("=") for word in words]
+        if not key or not pairs or not all(name and equals for name, equals, _ in pairs):
+            raise FileFormatError(f"{line[:120]!r}: expected 'KEY SUB=VALUE ...'")
+        lines[key] = {
+            name: _ESCAPED.sub(lambda sign: chr(int(sign[1], 8)), value) for name, _, value in pairs
+        }
+    return lines
 
 
 def parse_misc(text: str) -> dict[str, int]:

@@ -87,11 +87,13 @@ def _live(
 ) -> int:  # fmt: skip
     from epcgroup.node.compare import cases
     from epcgroup.node.compare import compare as run_all
+    from epcgroup.node.floors import check_floors
     from epcgroup.node.host import machine
     from epcgroup.node.manifest import check_commands
 
     manifest = load(file)
     check_commands(manifest)
+    check_floors(manifest)
     with StopSignals() as stop, results_folder(out, "compare") as folder:
         views = _Views(manifest, stop)
         try:

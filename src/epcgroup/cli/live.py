@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from epcgroup.node.podrun import Phase
 from epcgroup.node.runner import NodeRun, RunResult, Watcher
 from epcgroup.observe.fields import NARROW_TABLE, TABLE, WIDE
 from epcgroup.observe.figures import NS, PodFigures, Window, figures
@@ -147,7 +148,11 @@ def whole_figures(result: RunResult) -> list[PodFigures]:
     """Return what every pod did in the whole run, and what became of it."""
     recording, window = result.recording, whole_window(result)
     return [
-        replace(figures(recording, target, window), phase=str(run.phase))
+        replace(
+            figures(recording, target, window),
+            phase=str(run.phase),
+            reason=run.reason if run.phase is Phase.FAILED else "",
+        )
         for target, run in zip(recording.targets, result.pods, strict=True)
     ]
 

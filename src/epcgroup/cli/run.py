@@ -49,12 +49,14 @@ def run(
 
     FILE holds one Node and any number of Pods; - is standard input. Ctrl-C ends the run cleanly.
     """
+    from epcgroup.node.floors import check_floors
     from epcgroup.node.manifest import check_commands
     from epcgroup.node.pagerprocess import PagerOptions
     from epcgroup.node.runner import NodeRun, RunOptions
 
     manifest = load(file)
     check_commands(manifest)
+    check_floors(manifest, series)
     length_ns = None if duration is None else duration_ns(duration)
     with StopSignals() as stop, results_folder(out, "run") as folder:
         options = RunOptions(
@@ -103,6 +105,7 @@ def to_json(manifest: "Manifest", result: "RunResult") -> dict[str, Any]:
         "interrupted": result.interrupted,
         "pods": [pod.to_json() for pod in result.pods],
         "figures": [pod.to_json() for pod in whole_figures(result)],
+        "kills": [kill.to_json(result.recording.start_ns) for kill in result.recording.kills],
         "pager": result.pager,
     }
 

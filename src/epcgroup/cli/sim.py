@@ -88,11 +88,13 @@ def _check_parquet(path: Path) -> None:
 
 def _simulated(manifest: "Manifest", options: "SimOptions", stop: StopSignals) -> tuple["Result", float]:
     from epcgroup.cli.compiling import say_when_compiling
+    from epcgroup.node.floors import check_floors
     from epcgroup.node.simulate import scenario_of
     from epcgroup.sim.machine import simulate
 
     say_when_compiling()
     scenario = scenario_of(manifest, options)
+    check_floors(manifest, options.series, is_simulated=True)
     progress = SimProgress(Path(manifest.file).name, options.duration_ns, stop)
     start_s = time.monotonic()
     result = simulate(scenario, progress)

@@ -17,6 +17,7 @@ from epcgroup.cli.options import StopSignals, results_folder
 from epcgroup.cli.simoptions import SIM_SERIES, SimProgress, epc_bytes, listed, sim_options
 from epcgroup.errors import UsageError
 from epcgroup.node.compare import Case, cases
+from epcgroup.node.floors import check_floors
 from epcgroup.node.grid import Grid, run_grid, to_json
 from epcgroup.node.objects import Manifest
 from epcgroup.node.simcompare import compare_simulated
@@ -62,6 +63,7 @@ class SimComparing:
             return self._combinations(self._grid, stop, folder, as_json=as_json)
 
     def _three(self, stop: StopSignals, folder: Path, *, as_json: bool, check: bool) -> int:
+        check_floors(self._manifest, is_simulated=True)
         chosen = cases(self._manifest, self._roomy_bytes)
         name = Path(self._manifest.file).name
 

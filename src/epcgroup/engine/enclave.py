@@ -153,7 +153,7 @@ def _create(s: State, enclave: int, group: int, signal: bool) -> int:
     return answer
 
 
-@jit
+@inlined
 def note_refusal(s: State, enclave: int, what: int, group: int, outcome: int) -> None:
     """Count one ``max`` event for each refused allocation, however often it is asked again, and its ``oom``.
 

@@ -45,9 +45,7 @@ def _count(s: State, encl: int, index: int, group: int, answer: int) -> None:
     """Statistics of a fault that was not a hit."""
     if answer in (CREATED, LOADED):
         s.groups[group, at.STAT_FAULTS] += 1
-        s.enclaves[encl, at.ENCLAVE_REFUSED] = 0
-    else:
-        enclave.note_refusal(s, encl, index + 1, group, answer)
+    enclave.note_refusal(s, encl, index + 1, group, answer)
 
 
 @inlined

@@ -1,4 +1,6 @@
-"""The annotations ``epcgroup.io/...`` of a pod: when it starts and ends, and how its programs refer to pages.
+"""The annotations ``epcgroup.io/...`` of a pod.
+
+When it starts and ends, how its programs refer to pages, what is done when nothing under its limit can leave.
 
 What must not live here: the grammar of a model (``models.py``).
 """
@@ -12,13 +14,15 @@ from epcgroup.node.fields import Field, did_you_mean
 from epcgroup.node.models import parse_model
 from epcgroup.node.objects import Container
 from epcgroup.node.quantity import parse_duration_ns
+from epcgroup.state.limit import OOM_NAMES
 
 _PREFIX: Final = "epcgroup.io/"
 START: Final = _PREFIX + "start"
 END: Final = _PREFIX + "end"
 MODEL: Final = _PREFIX + "model"
+OOM: Final = _PREFIX + "oom"
 _OF_CONTAINER: Final = MODEL + "."
-_ALLOWED: Final = (START, END, MODEL)
+_ALLOWED: Final = (START, END, OOM, MODEL)
 
 
 def check_name(key: str, field: Field) -> None:
@@ -34,7 +38,7 @@ def check_name(key: str, field: Field) -> None:
     if key.startswith(_PREFIX) or near:
         hint = did_you_mean(key, _ALLOWED, 0.5)
         raise field.error(
-            f"no annotation of that name is known: allowed are {START}, {END}, {MODEL}"
+            f"no annotation of that name is known: allowed are {START}, {END}, {OOM}, {MODEL}"
             f" and {_OF_CONTAINER}CONTAINER{hint}",
             show_value=False,
         )
@@ -60,6 +64,20 @@ def _duration(field: Field) -> int:
         return parse_duration_ns(field.text())
     except InvalidDurationError as error:
         raise field.error("is " + str(error).partition(" is ")[2]) from error
+
+
+def oom_policy(given: Mapping[str, Field]) -> str:
+    """Return what ``epc.oom`` of a pod's groups is to be: one of ``OOM_NAMES``.
+
+    Raises:
+        ManifestError: another word.
+    """
+    if OOM not in given:
+        return OOM_NAMES[0]
+    word = given[OOM].text()
+    if word not in OOM_NAMES:
+        raise given[OOM].error(f"allowed are {', '.join(OOM_NAMES)}{did_you_mean(word, OOM_NAMES)}")
+    return word
 
 
 def with_models(given: Mapping[str, Field], containers: Sequence[Container]) -> tuple[Container, ...]:

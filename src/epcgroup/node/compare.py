@@ -5,13 +5,14 @@ What must not live here: one run (``runner.py``, ``simulate.py``), the rules of 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from epcgroup.node.failures import explain
 from epcgroup.node.objects import Manifest
 from epcgroup.node.pagerprocess import PagerOptions
+from epcgroup.node.podrun import Phase
 from epcgroup.node.runner import NodeRun, RunOptions, RunResult, Watcher
 from epcgroup.observe.figures import NS, PodFigures, Window, evicted_by, figures, samples_in
 from epcgroup.observe.sample import Recording
@@ -136,10 +137,11 @@ def make_story(
         recording: what was seen.
         window: what is counted of it.
         started: names of the pods that ran at all.
-        pods: how each ended, for JSON.
+        pods: how each ended, for JSON; name, phase and reason among it.
         machine: what the pager or the simulator says of the run as a whole, for JSON.
         simulated: whether it was the simulator.
     """
+    reasons = {pod["name"]: str(pod["reason"]) for pod in pods if pod["phase"] == Phase.FAILED}
     return RunStory(
         name=case.name,
         title=case.title,
@@ -147,7 +149,11 @@ def make_story(
         epc_bytes=case.epc_bytes,
         recording=recording,
         window=window,
-        figures={t.pod: figures(recording, t, window) for t in recording.targets if t.pod in started},
+        figures={
+            t.pod: replace(figures(recording, t, window), reason=reasons.get(t.pod, ""))
+            for t in recording.targets
+            if t.pod in started
+        },
         evicted_by=evicted_by(recording, samples_in(recording.samples, window)),
         pods=tuple(pods),
         pager={} if simulated else machine,
@@ -197,5 +203,6 @@ def run_json(run: RunStory) -> dict[str, Any]:
         "figures": [pod.to_json() for pod in run.figures.values()],
         "evicted_by": {pod: dict(row) for pod, row in run.evicted_by.items()},
         "pods": list(run.pods),
+        "kills": [kill.to_json(run.recording.start_ns) for kill in run.recording.kills],
         **({"pager": dict(run.pager)} if run.simulation is None else {"simulation": dict(run.simulation)}),
     }

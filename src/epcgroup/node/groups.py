@@ -10,6 +10,9 @@ from epcgroup.cgroupfs.texts import parse_misc
 from epcgroup.cgroupfs.tree import Tree, if_there
 from epcgroup.node.claims import effective_claim
 from epcgroup.node.objects import Container, Pod
+from epcgroup.observe.sample import Kill
+from epcgroup.observe.sampler import read_kills
+from epcgroup.sim.scenario import DENY
 
 PARENT: Final = "/kubepods"
 _RESOURCE: Final = "sgx_epc"
@@ -39,14 +42,21 @@ class Groups:
 
         A container without a claim gets 0: who claims nothing gets no EPC.
         """
-        self._make(pod.path, effective_claim(pod))
+        self._make(pod.path, effective_claim(pod), pod.oom)
         for container in pod.all_containers:
-            self._make(pod.container_path(container), container.claim_bytes or 0)
+            self._make(pod.container_path(container), container.claim_bytes or 0, pod.oom)
 
-    def _make(self, path: str, limit_bytes: int) -> None:
+    def _make(self, path: str, limit_bytes: int, oom: str) -> None:
         self._tree.mkdir(path)
         if self.enforces:
             self._tree.write(path, "misc.max", f"{_RESOURCE} {limit_bytes}\n")
+        if oom != DENY:
+            # Only ``fair`` has the file; elsewhere what cannot be had is refused.
+            if_there(lambda: self._tree.write(path, "epc.oom", f"{oom}\n"))
+
+    def kills(self, pod: Pod, container: Container) -> list[Kill]:
+        """Return the enclaves of a container that were killed for want of EPC, oldest first."""
+        return read_kills(self._tree, pod.container_path(container))
 
     def join(self, pod: Pod, container: Container, pid: int) -> None:
         """Make a process a member of its container's group."""

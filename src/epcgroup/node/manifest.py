@@ -174,7 +174,7 @@ def _pod(document: Field, taken: Collection[str]) -> Pod:
     grace = members.get("terminationGracePeriodSeconds")
     grace_ns = DEFAULT_GRACE_NS if grace is None else grace.integer() * 10**9
     policy = _restart_policy(members["restartPolicy"]) if "restartPolicy" in members else None
-    return Pod(name, *modelled, start_ns, end_ns, grace_ns, policy)
+    return Pod(name, *modelled, start_ns, end_ns, grace_ns, policy, annotations.oom_policy(given))
 
 
 def _modelled(

@@ -8,6 +8,7 @@ from typing import Final
 from epcgroup.errors import ManifestError
 from epcgroup.node.fields import Field
 from epcgroup.node.models import Model
+from epcgroup.sim.scenario import DENY
 
 DEFAULT_GRACE_NS: Final = 10 * 10**9
 #: Source: Kubernetes API, RestartPolicy.
@@ -81,6 +82,7 @@ class Pod:
         grace_ns: from SIGTERM to SIGKILL.
         restart_policy: one of ``RESTART_POLICIES``, or None if the manifest is silent. Only the simulator
             restarts containers.
+        oom: what its groups do when nothing under a limit is reclaimable: one of ``OOM_NAMES``.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Pod:
     end_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
     restart_policy: str | None = None
+    oom: str = DENY
 
     @property
     def all_containers(self) -> tuple[Container, ...]:

@@ -5,6 +5,7 @@ A pod is driven by ``step``; nothing here waits. A container is not restarted: a
 What must not live here: which pods fit (``claims.py``), groups (``groups.py``), the loop (``runner.py``).
 """
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -72,6 +73,7 @@ class PodRun:
     Attributes:
         pod: what it is.
         launch: starts a container of it and returns the process.
+        why_killed: says why the enclave of a container was killed for want of EPC; empty if it was not.
         phase: where it is.
         reason: one word why, as in ``kubectl get``; empty while all is normal.
         message: the same for people.
@@ -79,6 +81,7 @@ class PodRun:
 
     pod: Pod
     launch: Callable[[Container], Process]
+    why_killed: Callable[[Container], str] = lambda container: ""
     phase: Phase = Phase.PENDING
     reason: str = ""
     message: str = ""
@@ -182,9 +185,14 @@ class PodRun:
             # A sidecar or a stopped program may die of our SIGTERM; a finished one may not.
             allowed = (0, *SIGTERM_STATUS) if self._told_to_end(run) else (0,)
             if run.status is not None and run.status not in allowed:
-                self._end_with("Error", f"{run.container.name}: {describe_exit(run.status)}")
+                self._blame(run.container, run.status)
                 return
         self.phase, self.reason, self.message = Phase.SUCCEEDED, self._stop_reason, ""
+
+    def _blame(self, container: Container, status: int) -> None:
+        """Say why a container failed. Source of the words: Kubernetes, reasons of a terminated container."""
+        why = self.why_killed(container) if status == -signal.SIGBUS else ""
+        self._end_with("OOMKilled" if why else "Error", f"{container.name}: {why or describe_exit(status)}")
 
     def _told_to_end(self, run: ContainerRun) -> bool:
         return run.container.sidecar or self._stop_reason != "Completed"

@@ -110,7 +110,7 @@ class NodeRun:
         self._clock = clock or SystemClock()
         targets = tuple(self._target(pod) for pod in manifest.pods)
         self.recording = Recording(targets, 0)
-        self.pods = tuple(PodRun(pod, self._launcher(pod)) for pod in manifest.pods)
+        self.pods = tuple(PodRun(pod, self._launcher(pod), self._kill_teller(pod)) for pod in manifest.pods)
         self.mount: Path | None = None
         self.mount_problem = ""
         self._ledger = Ledger(manifest.node.capacity_bytes)
@@ -146,6 +146,7 @@ class NodeRun:
             end_ns = self._clock.now_ns()
             self._stop_all(parts, watcher, "Stopped" if interrupted else "Finished")
             parts.sampler.read_reports()
+            parts.sampler.read_kills()
             return RunResult(
                 self.options, self.recording, self.pods, parts.pager.control.statistics(),
                 parts.sampler.nr_bad_lines, end_ns, interrupted,
@@ -257,6 +258,15 @@ class NodeRun:
 
     def _launcher(self, pod: Pod) -> Callable[[Container], GatedProcess]:
         return lambda container: self._launch(pod, container)
+
+    def _kill_teller(self, pod: Pod) -> Callable[[Container], str]:
+        """Return what says why the enclave of a container was killed; empty text if none was."""
+
+        def tell(container: Container) -> str:
+            kills = self._parts.groups.kills(pod, container) if self._parts is not None else []
+            return str(kills[-1]) if kills else ""
+
+        return tell
 
     def _launch(self, pod: Pod, container: Container) -> GatedProcess:
         """Start a container: its process is a member of its group before its program runs."""

@@ -85,7 +85,10 @@ def run_story(manifest: Manifest, case: Case, result: Result, window: Window) ->
         recording,
         window,
         started={pod for pod, phase in phases.items() if phase != PHASES[0]},
-        pods=[{"name": pod, "phase": phase} for pod, phase in phases.items()],
+        pods=[
+            {"name": pod, "phase": phase, "reason": reason}
+            for (pod, phase), reason in zip(phases.items(), result.reasons, strict=True)
+        ],
         machine=statistics(result),
         simulated=True,
     )

@@ -12,7 +12,7 @@ from epcgroup.node.compare import Case
 from epcgroup.node.objects import Manifest
 from epcgroup.node.simcompare import last_phases, run_story
 from epcgroup.node.simsamples import samples_json
-from epcgroup.node.simulate import recording_of, statistics
+from epcgroup.node.simulate import kills_of, recording_of, statistics
 from epcgroup.observe.fields import format_count, format_share
 from epcgroup.observe.figures import PodFigures, Window, figures
 from epcgroup.observe.story import Story
@@ -59,8 +59,8 @@ def whole_figures(manifest: Manifest, result: Result) -> list[PodFigures]:
     recording = recording_of(manifest, result)
     window = Window(0, int(result.times_ns[-1]))
     return [
-        replace(figures(recording, target, window), phase=phase)
-        for target, phase in zip(recording.targets, last_phases(result), strict=True)
+        replace(figures(recording, target, window), phase=phase, reason=reason)
+        for target, phase, reason in zip(recording.targets, last_phases(result), result.reasons, strict=True)
     ]
 
 
@@ -121,6 +121,7 @@ def to_json(manifest: Manifest, result: Result) -> dict[str, Any]:
         "series": result.scenario.series,
         "simulation": statistics(result),
         "figures": [pod.to_json() for pod in whole_figures(manifest, result)],
+        "kills": [kill.to_json(0) for kill in kills_of(result)],
         "node": {
             "free_bytes": node.free_bytes,
             "background_batches": node.background_batches,

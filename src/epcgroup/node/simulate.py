@@ -12,10 +12,11 @@ from epcgroup.abi.histogram import Histogram
 from epcgroup.client.report import Report
 from epcgroup.errors import EpcError, UsageError
 from epcgroup.node.claims import effective_claim
+from epcgroup.node.groups import PARENT
 from epcgroup.node.models import Model
 from epcgroup.node.objects import Container, Manifest, Pod
 from epcgroup.node.workload_models import Workload, model_of, program_in
-from epcgroup.observe.sample import GroupSample, Recording, Sample, Target
+from epcgroup.observe.sample import GroupSample, Kill, Recording, Sample, Target
 from epcgroup.sim.result import PHASES, POD_COLUMNS, Result
 from epcgroup.sim.scenario import ContainerSpec, PodSpec, Program, Scenario
 from epcgroup.sim.trace.format import read_header
@@ -100,6 +101,7 @@ def _pod(manifest: Manifest, pod: Pod, factor: float) -> PodSpec:
         start_ns=pod.start_ns,
         end_ns=_end(pod, [workloads[container].duration_ns for container in pod.containers]),
         restarts=pod.restart_policy in _RESTARTED,
+        oom=pod.oom,
     )
 
 
@@ -182,10 +184,26 @@ def recording_of(manifest: Manifest, result: Result) -> Recording:
     for index, groups in enumerate(samples):
         phases = {target.pod: _phase(result, index, row) for row, target in enumerate(recording.targets)}
         recording.samples.append(Sample(int(result.times_ns[index]), groups, phases))
+    recording.kills.extend(kills_of(result))
     for row, target in enumerate(recording.targets):
         (path,) = target.containers
         recording.reports[path] = list(_reports(result, row))
     return recording
+
+
+def kills_of(result: Result) -> list[Kill]:
+    """Return the kills of a simulation as a live run tells them."""
+    return [
+        Kill(
+            group=f"{PARENT}/{kill.pod}/{kill.container}",
+            level=kill.level,
+            pages=kill.pages,
+            over_pages=kill.over_pages,
+            by=f"{PARENT}/{kill.by}",
+            t_ns=kill.time_ns,
+        )
+        for kill in result.kills
+    ]
 
 
 def _phase(result: Result, index: int, row: int) -> str:
@@ -216,6 +234,10 @@ def _group(result: Result, paths: list[str], index: int, row: int) -> GroupSampl
         loaded=seen["loaded"],
         evicted_bytes=seen["evicted_pages"] * PAGE_SIZE,
         stall_ns=(seen["stall_some_ns"], seen["stall_full_ns"]),
+        oom_kills=sum(
+            kill.pod == scenario.pods[row].name and kill.time_ns <= result.times_ns[index]
+            for kill in result.kills
+        ),
     )
 
 

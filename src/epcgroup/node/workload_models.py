@@ -93,6 +93,18 @@ def model_of(name: str, arguments: Sequence[str], claim_bytes: int | None = None
     return Workload(model(options), duration_ns)
 
 
+def enclave_pages_of(name: str, arguments: Sequence[str], claim_bytes: int | None = None) -> int:
+    """Return the pages of the enclave one of our programs makes; 0 if it makes none, or refuses to start.
+
+    The arguments are those of ``model_of``.
+    """
+    try:
+        options = _parsed(name, _MODELS[name][0](), arguments, claim_bytes)
+    except UsageError:
+        return 0
+    return 0 if options.plain else nr_pages(options.size)
+
+
 def _parsed(
     name: str, parser: argparse.ArgumentParser, arguments: Sequence[str], claim_bytes: int | None
 ) -> argparse.Namespace:

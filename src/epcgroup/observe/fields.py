@@ -4,7 +4,7 @@ The table, the JSON and the report take a field's name, title and format from he
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -106,6 +106,8 @@ _ALL: Final = (
     Field("loads_per_s", "LOADS/s", "rate", "Pages brought back into the EPC."),
     Field("stall_some", "STALL", "share", "Share of the time in which a program of the pod waited for EPC."),
     Field("stall_full", "FULL", "share", "Share of the time in which all of its programs that had work did."),
+    Field("oom_kills", "KILLS", "count", "Enclaves killed for want of EPC since the pod was made (epc.oom)."),
+    Field("reason", "REASON", "text", "Why the pod failed, in one word."),
 )
 
 #: Name → field.
@@ -121,12 +123,20 @@ SIMULATED: Final = (
     "loads_per_s", "evicted_by", "stall_some", "stall_full", "operations_per_s", "p50_ns", "p99_ns",
     "p999_ns",
 )  # fmt: skip
+#: Further columns, shown where a pod has something there.
+IF_ANY: Final = ("oom_kills", "reason")
 #: The same where the terminal is narrow.
 NARROW_TABLE: Final = ("pod", "claim_bytes", "current_bytes", "evictions_per_s", "operations_per_s", "p99_ns")
 #: Narrower than this is narrow, in characters.
 WIDE: Final = 112
 #: The same for the table after a simulation.
 SIMULATED_WIDE: Final = 168
+
+
+def with_troubles(columns: Sequence[str], rows: Iterable[object]) -> tuple[str, ...]:
+    """Return columns, and those of ``IF_ANY`` in which a row (``figures.PodFigures``) has something."""
+    seen = list(rows)
+    return (*columns, *(name for name in IF_ANY if any(getattr(row, name) for row in seen)))
 
 
 def text(name: str, value: object) -> str:

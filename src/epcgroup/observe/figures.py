@@ -63,6 +63,8 @@ class PodFigures:
     loads_per_s: float = 0.0
     stall_some: float | None = None
     stall_full: float | None = None
+    oom_kills: int = 0
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures for JSON; an unlimited limit is null."""
@@ -104,6 +106,7 @@ def figures(recording: Recording, target: Target, window: Window) -> PodFigures:
         loads_per_s=_rate(last.loaded - first.loaded, seconds),
         stall_some=some,
         stall_full=full,
+        oom_kills=last.oom_kills,
     )
 
 

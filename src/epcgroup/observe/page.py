@@ -8,7 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from epcgroup.observe.fields import FIELDS, format_count, text
+from epcgroup.observe.fields import FIELDS, format_count, text, with_troubles
 from epcgroup.observe.figures import MACHINE
 from epcgroup.observe.plots import COLOURS, pod_strip
 from epcgroup.observe.story import RunStory, Story
@@ -136,9 +136,10 @@ def _row(cells: Iterable[str], kind: str = "") -> str:
 
 
 def _figures(story: Story) -> str:
+    columns = with_troubles(_COLUMNS, [pod for run in story.runs for pod in run.figures.values()])
     heads = "".join(
         f'<th title="{escape(FIELDS[name].meaning)}"{_left(name)}>{escape(FIELDS[name].title)}</th>'
-        for name in _COLUMNS
+        for name in columns
     )
     rows = []
     for pod in story.runs[0].figures:
@@ -148,7 +149,7 @@ def _figures(story: Story) -> str:
             swatch = f'<span class="swatch" style="background:{COLOURS[run.name]}"></span>'
             values = (
                 f"<td{_left(name)}>{escape(text(name, getattr(run.figures[pod], name)))}</td>"
-                for name in _COLUMNS
+                for name in columns
             )
             cells = [first, f'<td class="left">{swatch}{escape(run.title)}</td>', *values]
             rows.append(_row(cells, ' class="group"' if number == 0 else ""))

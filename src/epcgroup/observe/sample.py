@@ -48,6 +48,7 @@ class GroupSample:
         loaded: pages brought back, own and of descendants.
         evicted_bytes: written out and not back now.
         stall_ns: time in which some, and in which all of its programs waited for EPC; None: not known.
+        oom_kills: enclaves killed for want of EPC, own and of descendants.
     """
 
     limit_bytes: int = LIMIT_MAX
@@ -60,6 +61,46 @@ class GroupSample:
     loaded: int = 0
     evicted_bytes: int = 0
     stall_ns: tuple[int, int] | None = None
+    oom_kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One enclave that was killed because nothing below a limit was reclaimable (``epc.kills``).
+
+    Attributes:
+        group: path of the group it lived in.
+        level: path of the group that had no room.
+        pages: EPC pages it held.
+        over_pages: pages by which its group was above a limit of its own.
+        by: path of the group that asked for a page; empty: not known.
+        t_ns: when, on the clock of the recording; None: not known.
+    """
+
+    group: str
+    level: str
+    pages: int
+    over_pages: int
+    by: str = ""
+    t_ns: int | None = None
+
+    def __str__(self) -> str:
+        by = f" for a page of {self.by}" if self.by else ""
+        return (
+            f"its enclave of {self.pages} EPC pages, {self.over_pages} above its own limits, was killed{by}:"
+            f" nothing else below {self.level} was reclaimable (epc.oom)"
+        )
+
+    def to_json(self, start_ns: int) -> dict[str, object]:
+        """Return the kill for JSON; ``start_ns``: when the recording began."""
+        return {
+            "t_s": None if self.t_ns is None else round((self.t_ns - start_ns) / 1e9, 6),
+            "group": self.group,
+            "by": self.by or None,
+            "level": self.level,
+            "pages": self.pages,
+            "over_pages": self.over_pages,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +127,7 @@ class Recording:
         start_ns: when the run began, CLOCK_MONOTONIC.
         samples: in the order of time.
         reports: path of a container's group → the lines its program reported so far.
+        kills: the last enclaves killed in groups of the pods, oldest first.
         pod_of: path of every group watched → name of its pod.
     """
 
@@ -93,6 +135,7 @@ class Recording:
     start_ns: int
     samples: list[Sample] = field(default_factory=list)
     reports: dict[str, list[Report]] = field(default_factory=dict)
+    kills: list[Kill] = field(default_factory=list)
     pod_of: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-from epcgroup.cgroupfs.texts import parse_flat_keyed, parse_misc, parse_value
+from epcgroup.cgroupfs.texts import parse_flat_keyed, parse_misc, parse_nested_keyed, parse_value
 from epcgroup.cgroupfs.tree import Tree, if_there
 from epcgroup.client.report import Report
 from epcgroup.errors import FileFormatError
-from epcgroup.observe.sample import GroupSample, Recording, Sample
+from epcgroup.observe.sample import GroupSample, Kill, Recording, Sample
 from epcgroup.units import LIMIT_MAX
 
 #: Name of EPC among the misc resources. Source: the series, ``misc_res_name``.
@@ -103,6 +103,7 @@ def read_group(tree: Tree, path: str) -> GroupSample | None:
         return None
     peak = _value(tree, path, "peak")
     blame = if_there(lambda: parse_flat_keyed(tree.read(path, "epc.reclaimed_by"))) or {}
+    events = if_there(lambda: parse_flat_keyed(tree.read(path, "epc.events"))) or {}
     return GroupSample(
         limit_bytes=_limit(tree, path),
         current_bytes=current,
@@ -113,7 +114,16 @@ def read_group(tree: Tree, path: str) -> GroupSample | None:
         reclaimed_by=blame,
         loaded=stat.get("loaded", 0),
         evicted_bytes=stat.get("evicted", 0),
+        oom_kills=events.get("oom_kill", 0),
     )
+
+
+def read_kills(tree: Tree, path: str) -> list[Kill]:
+    """Return the last kills in a group and below it, oldest first; none where the tree does not know them."""
+    lines = if_there(lambda: parse_nested_keyed(tree.read(path, "epc.kills"))) or {}
+    return [
+        Kill(line["group"], line["level"], int(line["pages"]), int(line["over"])) for line in lines.values()
+    ]
 
 
 def _value(tree: Tree, path: str, name: str) -> int | None:
@@ -152,6 +162,11 @@ class Sampler:
         self._recording.samples.append(sample)
         self.read_reports()
         return sample
+
+    def read_kills(self) -> None:
+        """Take in the kills that the groups of the pods remember."""
+        kills = [read_kills(self._tree, target.path) for target in self._recording.targets]
+        self._recording.kills[:] = [kill for found in kills for kill in found]
 
     def read_reports(self) -> None:
         """Take in what the programs reported since the last look."""

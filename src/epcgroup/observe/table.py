@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from epcgroup.observe.fields import FIELDS, TABLE, text
+from epcgroup.observe.fields import FIELDS, TABLE, text, with_troubles
 from epcgroup.observe.figures import PodFigures
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ _PHASE_STYLE = {"Running": "green", "Failed": "red bold", "Pending": "yellow", "
 
 
 def pod_table(rows: Iterable[PodFigures], title: str = "", columns: Sequence[str] = TABLE) -> "Table":
-    """Return a table of one row a pod."""
+    """Return a table of one row a pod; columns about what went wrong come only where something did."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -21,6 +21,8 @@ def pod_table(rows: Iterable[PodFigures], title: str = "", columns: Sequence[str
     table = Table(
         title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
+    rows = list(rows)
+    columns = with_troubles(columns, rows)
     for name in columns:
         left = FIELDS[name].unit in ("text", "shares")
         table.add_column(

@@ -4,7 +4,7 @@ A task runs ahead of the others through references that hit, for ``quantum_ns`` 
 and served when it is the earliest event. So faults, batches and background work happen in the order of time.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 

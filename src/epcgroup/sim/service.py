@@ -249,7 +249,8 @@ def goes_on_first(a: Arrays, task: int) -> bool:
 def _note_stall(a: Arrays, task: int, begin: int) -> None:
     """Note that a task has waited for its page, in one step if it goes on before anything else happens."""
     row = nth(task)
-    if a.tasks[row, at.MOOD] == at.PRODUCTIVE and goes_on_first(a, task):
+    alone = a.tasks[row, at.MOOD] == at.PRODUCTIVE and not a.machine[at.NR_KILLED]
+    if alone and goes_on_first(a, task):
         stall(a.tasks, a.pods, task, begin, a.tasks[row, at.CLOCK])
     else:
         become(a.tasks, a.pods, task, at.STALLED, begin)

@@ -147,6 +147,8 @@ items:
          'metadata.annotations["epcgroup.io/start"]: \'2\': is not a duration: '
          "expected numbers with ms, s, m or h, for example 2s or 1m30s; did you mean 2s?"),
         ("epcgroup.io/start: 2s", "epcgroup.io/start: 2", 'is a number: expected text; quote it: "2"'),
+        ("epcgroup.io/end: 1m30s", "epcgroup.io/oom: kil",
+         'metadata.annotations["epcgroup.io/oom"]: \'kil\': allowed are deny, kill; did you mean \'kill\'?'),
         ("epcgroup.io/end: 1m30s", "epcgroup.io/end: 1s", "the end must come after epcgroup.io/start"),
         ("command: [python, -m, epcgroup.workloads.kv]", "comand: [python]",
          "spec.containers[0].comand: is not a field of a container; did you mean 'command'?"),
@@ -226,3 +228,10 @@ def test_a_damaged_manifest_gives_values_or_one_error(position: int, character: 
     damaged = text[:position] + character + text[position + 1 :]
     with suppress(ManifestError):
         assert parse_manifest("m.yaml", damaged).pods
+
+
+def test_what_becomes_of_a_pod_at_its_limit_is_an_annotation() -> None:
+    (pod,) = parse_manifest("m.yaml", NODE + POD).pods
+    assert pod.oom == "deny"
+    (pod,) = parse_manifest("m.yaml", NODE + POD.replace("end: 1m30s", "oom: kill")).pods
+    assert pod.oom == "kill"
