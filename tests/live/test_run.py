@@ -18,6 +18,7 @@ from epcgroup.abi.userfaultfd import open_userfaultfd
 from epcgroup.errors import NotSupportedError
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
 EPCG = [sys.executable, "-m", "epcgroup.cli.main"]
 BATCH = 32
 KV = [
@@ -302,3 +303,42 @@ def test_nothing_outlives_a_killed_epcg(manifest: Callable[..., Path], tmp_path:
     process.communicate(timeout=60)
     until(lambda: not processes_with(str(out)), 20)
     until(lambda: not state_of(out).exists(), 20)
+
+
+def test_kills_are_told_with_who_and_why(manifest: Callable[..., Path], tmp_path: Path) -> None:
+    shop = (ROOT / "examples" / "oom-kill.yaml").read_text()
+    # Of the second the first process, the larger enclave, dies. Of the third nobody can know before.
+    killed = "import os, subprocess, sys; scan = [sys.executable, '-m', 'epcgroup.workloads.scan', '--size'];"
+    killed += "subprocess.Popen([*scan, '1Mi', '--rate', '200'], env={**os.environ, 'EPCG_STATS': ''});"
+    killed += "os.execv(sys.executable, [*scan, '9Mi', '--rate', '0'])"
+    narrow = ["sh", "-c", 'exec "$0" -m epcgroup.workloads.scan --size 16Mi', sys.executable]
+    path = manifest(
+        pod("killed", ["python", "-c", killed], "28Ki", oom="kill"), pod("narrow", narrow, "40Ki", oom="kill")
+    )
+    path.write_text(f"{path.read_text()}\n---\n{shop.partition('---')[2]}")
+    done = run("run", path, "--json", "--out", tmp_path / "out")
+    assert done.returncode == 2, done.stderr
+    result = json.loads(done.stdout)
+    pods = {p["name"]: (p["phase"], p["reason"]) for p in result["pods"]}
+    assert pods == {
+        "killed": ("Failed", "OOMKilled"), "narrow": ("Failed", "Error"), "shop": ("Succeeded", "Completed"),
+    }  # fmt: skip
+    kills = {kill["group"]: kill for kill in result["kills"]}
+    assert set(kills) == {"/kubepods/killed/main", "/kubepods/shop/main"}
+    assert kills["/kubepods/shop/main"]["level"] == "/kubepods/shop/main"
+    assert kills["/kubepods/shop/main"]["pages"] > 3
+    figures = {f["pod"]: (f["oom_kills"], f["reason"]) for f in result["figures"]}
+    assert figures == {"killed": (1, "OOMKilled"), "narrow": (0, "Error"), "shop": (1, "")}
+    assert "pod killed failed: OOMKilled: main: an enclave of " in done.stderr
+    assert "/kubepods/shop/main: an enclave of " in done.stderr
+    assert "EPC (SECS, version arrays, one page), the limit of /kubepods/narrow/main is 40960" in done.stderr
+    assert "the report ended: SIGBUS" in (tmp_path / "out" / "logs" / "shop.main.log").read_text()
+
+
+def test_a_claim_below_the_floor_is_told_before_anything_runs(manifest: Callable[..., Path]) -> None:
+    path = manifest(pod("narrow", SCAN, "32Ki"))
+    for words in (("run", path), ("compare", path)):
+        done = run(*words)
+        assert done.returncode not in (0, 1, 2)
+        assert "its enclave of 4096 pages (16Mi) needs at least 11 pages" in done.stderr
+        assert done.stdout == ""

@@ -15,6 +15,8 @@ from epcgroup.node.objects import Container, Pod
 from epcgroup.node.process import describe_exit
 
 SIGTERM_STATUS: Final = (-15, 143)
+#: Reason of a pod whose enclave was killed. Source: Kubernetes, reasons of a terminated container.
+OOM_KILLED: Final = "OOMKilled"
 
 
 class Phase(StrEnum):
@@ -190,9 +192,9 @@ class PodRun:
         self.phase, self.reason, self.message = Phase.SUCCEEDED, self._stop_reason, ""
 
     def _blame(self, container: Container, status: int) -> None:
-        """Say why a container failed. Source of the words: Kubernetes, reasons of a terminated container."""
+        """Say why a container failed."""
         why = self.why_killed(container) if status == -signal.SIGBUS else ""
-        self._end_with("OOMKilled" if why else "Error", f"{container.name}: {why or describe_exit(status)}")
+        self._end_with(OOM_KILLED if why else "Error", f"{container.name}: {why or describe_exit(status)}")
 
     def _told_to_end(self, run: ContainerRun) -> bool:
         return run.container.sidecar or self._stop_reason != "Completed"

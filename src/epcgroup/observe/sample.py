@@ -85,10 +85,11 @@ class Kill:
     t_ns: int | None = None
 
     def __str__(self) -> str:
+        over = f", {self.over_pages} above a limit of its own," if self.over_pages else ""
         by = f" for a page of {self.by}" if self.by else ""
         return (
-            f"its enclave of {self.pages} EPC pages, {self.over_pages} above its own limits, was killed{by}:"
-            f" nothing else below {self.level} was reclaimable (epc.oom)"
+            f"an enclave of {self.pages} EPC pages{over} was killed{by}: nothing below {self.level} was"
+            " reclaimable (epc.oom)"
         )
 
     def to_json(self, start_ns: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from epcgroup.cgroupfs.texts import (
     format_value,
     parse_flat_keyed,
     parse_misc,
+    parse_nested_keyed,
     parse_value,
 )
 from epcgroup.errors import FileFormatError
@@ -76,3 +77,18 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_the_message_shows_the_line() -> None:
     with pytest.raises(FileFormatError, match="'middle' is not a value"):
         parse_flat_keyed("first 1\nthe middle\nlast 3\n")
+
+
+def test_nested_keyed_files() -> None:
+    text = "1 enclave=7 group=/a\\040b\\134c level=/ over=0\n2 empty= group=/x=y\n"
+    assert parse_nested_keyed(text) == {
+        "1": {"enclave": "7", "group": "/a b\\c", "level": "/", "over": "0"},
+        "2": {"empty": "", "group": "/x=y"},
+    }
+    assert parse_nested_keyed("") == {}
+
+
+@pytest.mark.parametrize("text", ["1\n", "1 \n", "1 group\n", " a=b\n", "1 =b\n", "1 a=b  c=d\n", "\n"])
+def test_other_nested_texts_are_refused(text: str) -> None:
+    with pytest.raises(FileFormatError, match="expected 'KEY SUB=VALUE"):
+        parse_nested_keyed(text)

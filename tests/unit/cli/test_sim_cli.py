@@ -237,3 +237,31 @@ def test_an_interrupt_ends_it_at_once_and_cleanly(words: list[str], here: Path) 
     assert out == ""
     assert err.splitlines()[-1] == "epcg: interrupted"
     assert "Traceback" not in err
+
+
+def test_an_enclave_that_can_never_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("m.yaml").write_text(
+        MANIFEST.replace("limits: {sgx.intel.com/epc: 6Mi}", "limits: {sgx.intel.com/epc: 52Ki}")
+    )
+    # Where the claim alone says so, before anything runs; with limits below the claims, as the pod's end.
+    for words in (("sim", "m.yaml"), ("compare", "m.yaml", "--simulate")):
+        assert run_command([*words, "--duration", "1s"]) == Exit.DATA
+        assert "its enclave of 6144 pages (24Mi) needs at least 15 pages (60Ki)" in capsys.readouterr().err
+    Path("m.yaml").write_text(
+        MANIFEST.replace("limits: {sgx.intel.com/epc: 6Mi}", "limits: {sgx.intel.com/epc: 60Ki}")
+    )
+    words = (
+        "compare",
+        "m.yaml",
+        "--simulate",
+        "--limits",
+        "1,0.9",
+        "--duration",
+        "1s",
+        "--series",
+        "fair",
+        "--json",
+    )
+    assert run_command([*words, "--out", "out"]) == Exit.POD_FAILED
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["failed"] for row in rows] == [0, 1]

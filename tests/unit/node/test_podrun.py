@@ -147,3 +147,13 @@ def test_stopping_before_it_started_runs_nothing(launcher: Launcher) -> None:
     run.step(0)
     assert (run.phase, run.reason, launcher.order) == (Phase.SUCCEEDED, "Finished", [])
     assert run.to_json()["phase"] == "Succeeded"
+
+
+def test_a_container_whose_enclave_was_killed_says_so(launcher: Launcher) -> None:
+    killed = launcher.pod(shell("a", "kill -BUS $$"), shell("b", "exit 0"))
+    killed.why_killed = lambda container: f"{container.name}: no room" if container.name == "a" else ""
+    turn(killed, lambda: killed.ended)
+    assert (killed.phase, killed.reason, killed.message) == (Phase.FAILED, "OOMKilled", "a: a: no room")
+    other = launcher.pod(shell("a", "kill -BUS $$"))
+    turn(other, lambda: other.ended)
+    assert (other.reason, "SIGBUS" in other.message) == ("Error", True)

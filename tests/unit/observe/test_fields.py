@@ -1,11 +1,14 @@
 """How figures look."""
 
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 
 import pytest
+from observe_samples import NS, recording
 
-from epcgroup.observe.fields import FIELDS, TABLE, format_count, format_ns, text
-from epcgroup.observe.figures import PodFigures
+from epcgroup.observe.fields import FIELDS, TABLE, format_count, format_ns, text, with_troubles
+from epcgroup.observe.figures import PodFigures, Window, figures
+from epcgroup.observe.table import pod_table
 from epcgroup.units import LIMIT_MAX
 
 
@@ -55,3 +58,15 @@ def test_counts(value: float, shown: str) -> None:
 )
 def test_durations(value: float, shown: str) -> None:
     assert format_ns(value) == shown
+
+
+def test_columns_about_troubles_come_only_where_there_are_some() -> None:
+    recorded = recording("a", "b")
+    rows = [figures(recorded, target, Window(0, 10 * NS)) for target in recorded.targets]
+    assert with_troubles(TABLE, rows) == TABLE
+    rows[1] = replace(rows[1], oom_kills=2)
+    assert with_troubles(TABLE, rows) == (*TABLE, "oom_kills")
+    rows[0] = replace(rows[0], reason="OOMKilled")
+    assert with_troubles(TABLE, rows) == (*TABLE, "oom_kills", "reason")
+    titles = [column.header for column in pod_table(rows).columns]
+    assert titles[-2:] == ["KILLS", "REASON"]

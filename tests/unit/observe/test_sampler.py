@@ -9,8 +9,8 @@ import pytest
 from epcgroup.abi.histogram import Histogram
 from epcgroup.cgroupfs.directory import DirectoryTree
 from epcgroup.client.report import Report
-from epcgroup.observe.sample import Recording, Target
-from epcgroup.observe.sampler import ReportFile, Sampler, read_group
+from epcgroup.observe.sample import Kill, Recording, Target
+from epcgroup.observe.sampler import ReportFile, Sampler, read_group, read_kills
 from epcgroup.units import LIMIT_MAX
 
 FILES = {
@@ -127,3 +127,20 @@ def test_an_endless_line_does_not_hide_what_follows(tmp_path: Path) -> None:
     file = ReportFile(path)
     assert [report.t_ns for _ in range(4) for report in file.read()] == [5]
     assert file.nr_bad_lines == 1
+
+
+def test_kills_of_a_group(root: Path) -> None:
+    tree = DirectoryTree(root)
+    assert read_kills(tree, "/kubepods/kv") == []  # a kernel's group, or an older series
+    line = "17 enclave=3 group=/kubepods/kv/a\\040b level=/kubepods pages=12 over=4\n"
+    (root / "kubepods" / "kv" / "epc.kills").write_text(line)
+    (root / "kubepods" / "kv" / "epc.events").write_text("low 0\noom 3\noom_kill 2\n")
+    (kill,) = read_kills(tree, "/kubepods/kv")
+    assert kill == Kill("/kubepods/kv/a b", "/kubepods", 12, 4)
+    assert str(kill) == (
+        "an enclave of 12 EPC pages, 4 above a limit of its own, was killed: nothing below /kubepods was"
+        " reclaimable (epc.oom)"
+    )
+    group = read_group(tree, "/kubepods/kv")
+    assert group is not None
+    assert group.oom_kills == 2

@@ -119,3 +119,16 @@ def test_slots_given_at_once_are_those_given_one_by_one() -> None:
     assert [together.slots[page] for page in range(20, 24)] == [7, 1, 3, 10]
     assert together.slots.tolist() == apart.slots.tolist()
     assert together.nr_used == apart.nr_used == 11
+
+
+def test_all_slots_are_given_up_at_once_with_their_memory(slab: Slab) -> None:
+    for page in range(500):
+        slab.take([page])[0][:] = content(page)
+    slab.drop(7)
+    assert resident_kib(slab) > 1900
+    slab.drop_all()
+    assert slab.nr_used == 0
+    assert resident_kib(slab) == 0
+    (record,) = slab.take([3])
+    record[:] = content(3)
+    assert (slab.nr_used, bytes(slab.record(3))) == (1, content(3))
