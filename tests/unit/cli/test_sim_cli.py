@@ -244,8 +244,8 @@ def test_an_enclave_that_can_never_fit(capsys: pytest.CaptureFixture[str]) -> No
         MANIFEST.replace("limits: {sgx.intel.com/epc: 6Mi}", "limits: {sgx.intel.com/epc: 52Ki}")
     )
     # Where the claim alone says so, before anything runs; with limits below the claims, as the pod's end.
-    for words in (("sim", "m.yaml"), ("compare", "m.yaml", "--simulate")):
-        assert run_command([*words, "--duration", "1s"]) == Exit.DATA
+    for command in (("sim", "m.yaml"), ("compare", "m.yaml", "--simulate")):
+        assert run_command([*command, "--duration", "1s"]) == Exit.DATA
         assert "its enclave of 6144 pages (24Mi) needs at least 15 pages (60Ki)" in capsys.readouterr().err
     Path("m.yaml").write_text(
         MANIFEST.replace("limits: {sgx.intel.com/epc: 6Mi}", "limits: {sgx.intel.com/epc: 60Ki}")
