@@ -22,6 +22,8 @@ class Model:
         self.batch_by = ""
         self.passes: dict[str, Pass | None] = {"alloc": None, "worker": None, "ksgxd": None}
         self.refuser: Group | None = None
+        self.enclaves: list[Enclave] = []  # alive, oldest first
+        self.victim: tuple[Enclave, int, int] | None = None  # with its pages and its group's overrun
 
     def mkdir(self, parent: Group, name: str) -> Group:
         group = Group(name, parent)
@@ -49,6 +51,7 @@ class Model:
                     self.passes[key] = None
             group.parent.children.remove(group)
             group.parent.refused += group.refused
+            group.parent.oom_kills += group.oom_kills
             group = group.parent
 
     def request(self, group: Group) -> None:
@@ -87,7 +90,7 @@ class Model:
             self.refuser = refuser
             where = refuser if self.on.reclaims_refuser else group
             if not where.listed():
-                return Outcome.REFUSED
+                return self._last_resort(refuser) if may_reclaim else Outcome.REFUSED
             if not may_reclaim:
                 self.request(group)
                 return Outcome.BUSY
@@ -99,6 +102,23 @@ class Model:
                     self.request(level)
         self._wake()
         return Outcome.CREATED
+
+    def _last_resort(self, level: Group) -> Outcome:
+        if not level.kills or (level.usage + 1) * PAGE <= level.max:
+            return Outcome.REFUSED
+        candidates = [enclave for enclave in self.enclaves if level in enclave.home.up()]
+        if not candidates:
+            return Outcome.REFUSED
+        rank, _, victim = max((each.rank(level), age, each) for age, each in enumerate(candidates))
+        self.victim = victim, rank[2], rank[0]
+        return Outcome.KILL
+
+    def finish_kill(self) -> None:
+        assert self.victim
+        victim, self.victim = self.victim[0], None
+        victim.killed = True
+        victim.home.oom_kills += 1
+        self.release(victim)
 
     def _wake(self) -> None:
         if self.free < 32 and self.root.listed():
@@ -205,17 +225,25 @@ class Model:
 
     def create(self, enclave: Enclave) -> Outcome:
         group = enclave.home
+        if self.on.admits_by_floor:
+            limits = [level.max // PAGE if level.parent else self.capacity for level in group.up()]
+            if 2 + -(-(1 + enclave.size) // 512) > min(limits):
+                list(group.up())[limits.index(min(limits))].refused += 1
+                return Outcome.NO_PAGE  # stands for AdmissionError
         answer = Outcome.CREATED if enclave.count else self._grow(enclave, group, True)
         if answer is Outcome.CREATED:
             answer = self._allocate(group, True)
         self._note(enclave, -2, answer)
         if answer is Outcome.CREATED:
             enclave.secs = group
-        elif answer is not Outcome.EVICT:
+            self.enclaves.append(enclave)
+        elif answer not in (Outcome.EVICT, Outcome.KILL):
             self.release(enclave)
         return answer
 
     def release(self, enclave: Enclave) -> None:
+        if enclave in self.enclaves:
+            self.enclaves.remove(enclave)
         self._let_go(enclave)
         for page in sorted(enclave.pages):
             self._drop(enclave, page)
@@ -241,7 +269,7 @@ class Model:
     def fault(self, enclave: Enclave, page: int, group: Group) -> Outcome:
         if enclave.pages.get(page):
             return Outcome.HIT
-        if page not in enclave.pages and not enclave.ready:
+        if enclave.killed or (page not in enclave.pages and not enclave.ready):
             return Outcome.NO_PAGE
         answer = self._bring(enclave, page, group)
         self._note(enclave, page, answer)
@@ -252,7 +280,7 @@ class Model:
         if self.refuser and enclave.asked != what:
             self.refuser.refused += 1
             enclave.asked = what
-        if answer not in (Outcome.EVICT, Outcome.BUSY):
+        if answer not in (Outcome.EVICT, Outcome.BUSY, Outcome.KILL):
             enclave.asked = -1
 
     def _bring(self, enclave: Enclave, page: int, group: Group) -> Outcome:
@@ -272,7 +300,7 @@ class Model:
         if is_new:
             answer = self._grow(enclave, group, may_reclaim)
             if answer is not Outcome.CREATED:
-                if answer is not Outcome.EVICT:
+                if answer not in (Outcome.EVICT, Outcome.KILL):
                     self._let_go(enclave)
                 return answer
         enclave.held = None

@@ -21,6 +21,8 @@ class Group:
     local: int = 0
     refused: int = 0  # allocations, not attempts
     forced: int = 0
+    kills: bool = False  # epc.oom
+    oom_kills: int = 0
     dead: bool = False
     lru: list[tuple["Enclave", int]] = field(default_factory=list)
     cursor: "Group | None" = None
@@ -43,6 +45,11 @@ class Group:
         """The next in pre-order below ``root``, cyclically."""
         order = list(root.tree())
         return order[(order.index(self) + 1) % len(order)]
+
+    @property
+    def own(self) -> int:
+        """Pages charged to the group itself."""
+        return self.usage - sum(child.usage for child in self.children)
 
     def add_page(self) -> None:
         self.usage += 1
@@ -98,7 +105,20 @@ class Enclave:
     count: int = 0
     held: Group | None = None
     ready: bool = False
+    killed: bool = False
     asked: int = -1  # page whose allocation was refused and is being asked again
+
+    @property
+    def nr_pages(self) -> int:
+        """EPC pages it holds."""
+        return sum(map(bool, [*self.pages.values(), *self.va, self.secs, self.held]))
+
+    def rank(self, level: Group) -> tuple[int, int, int]:
+        """How much it deserves to be killed for the room of a level; see docs/series.md."""
+        between = list(self.home.up(level))
+        over = [up.usage - min(up.max, up.high) // PAGE for up in between]
+        unprotected = [max(up.usage - up.low // PAGE, 0) for up in between]
+        return max([0, *over]), min([self.home.own, *unprotected]), self.nr_pages
 
 
 @dataclass

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 
 from epcgroup.engine import invariants
 from epcgroup.engine.epc import Epc
-from epcgroup.errors import GroupBusyError
+from epcgroup.errors import AdmissionError, GroupBusyError
+from epcgroup.state import kills
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome, PageState
 from epcgroup.state.series import SERIES
@@ -50,6 +51,7 @@ class Lockstep(RuleBasedStateMachine):
         self.groups: dict[str, tuple[Group, int]] = {"/": (self.model.root, at.ROOT)}
         self.enclaves: list[tuple[Enclave, int]] = []
         self.serial = 0
+        self.kills: list[str] = []
 
     def _group(self, index: int) -> tuple[str, Group, int]:
         path = sorted(self.groups)[index % len(self.groups)]
@@ -61,6 +63,7 @@ class Lockstep(RuleBasedStateMachine):
         for index, pages in enumerate(limits):
             self.mkdir(seed + index)
             self.write_max(1 + index, pages)
+            self.write_oom(1 + index, "kill" if (seed + index) % 2 else "deny")
         for index in range(3):
             self.create(seed // 7 + index, 40, seed)
             self.fault(index, seed // 7 + index, 0, 40, seed)
@@ -109,6 +112,13 @@ class Lockstep(RuleBasedStateMachine):
             group.forced += min(pages, _NR_PAGES)
         self.model.request(group)
 
+    @rule(index=_INDEX, policy=st.sampled_from(["deny", "kill"]))
+    def write_oom(self, index: int, policy: str) -> None:
+        path, group, _ = self._group(index)
+        if path != "/" and self.model.on.has_soft_limits:
+            self.epc.write(path, "epc.oom", policy)
+            group.kills = policy == "kill"
+
     @rule(index=_INDEX, size=st.integers(2, 60), seed=_SEED)
     def create(self, index: int, size: int, seed: int) -> None:
         _, group, number = self._group(index)
@@ -118,7 +128,10 @@ class Lockstep(RuleBasedStateMachine):
         made = [0]
 
         def step() -> Outcome:
-            outcome, made[0] = self.epc.enclave_create(number, size)
+            try:
+                outcome, made[0] = self.epc.enclave_create(number, size)
+            except AdmissionError:
+                return Outcome.NO_PAGE  # as the model says it
             return outcome
 
         outcome = self._drive(step, lambda: self.model.create(enclave), Random(seed))
@@ -153,6 +166,23 @@ class Lockstep(RuleBasedStateMachine):
             ):
                 self.epc.undo_fault(number, page)
                 self.model.undo(enclave, page)
+
+    @precondition(lambda self: self.enclaves)
+    @rule(index=_INDEX, where=_INDEX, pages=st.integers(0, 5), high=st.integers(0, 3), seed=_SEED)
+    def squeeze(self, index: int, where: int, pages: int, high: int, seed: int) -> None:
+        """Hardly any room for a level above an enclave, which wants pages, and may kill for them."""
+        home = self.enclaves[index % len(self.enclaves)][0].home
+        places = {id(self.groups[path][0]): place for place, path in enumerate(sorted(self.groups))}
+        levels = [places[id(level)] for level in home.up() if level.parent and id(level) in places]
+        if not levels or id(home) not in places:
+            return
+        level = levels[where % len(levels)]
+        self.write_oom(level, "kill")
+        self.write_max(level, pages)
+        self.write_soft(levels[0], high, "high")
+        self.fault(index, levels[0], seed, 12, seed)
+        self.write_soft(levels[0], 2**52, "high")
+        self.write_max(level, 2**52)
 
     @precondition(lambda self: self.enclaves)
     @rule(index=_INDEX)
@@ -191,10 +221,24 @@ class Lockstep(RuleBasedStateMachine):
         for _ in range(_ATTEMPTS):
             outcome = engine()
             assert outcome is model()
-            if outcome is not Outcome.EVICT:
+            if outcome is Outcome.KILL:
+                self._kill()
+            elif outcome is Outcome.EVICT:
+                self._act(random)
+            else:
                 break
-            self._act(random)
         return outcome
+
+    def _kill(self) -> None:
+        """Compare the victims, then end them."""
+        assert self.model.victim
+        victim, nr_pages, over = self.model.victim
+        number = next(number for enclave, number in self.enclaves if enclave is victim)
+        assert self.epc.victim == number
+        self.kills.append(f"{len(self.kills) + 1} enclave={number} pages={nr_pages} over={over}")
+        assert self.epc.finish_kill() == number
+        self.model.finish_kill()
+        invariants.check(self.epc.state)
 
     def _act(self, random: Random) -> None:
         """Compare the isolated batch, then answer it at random."""
@@ -220,9 +264,13 @@ class Lockstep(RuleBasedStateMachine):
             assert row[at.GROUP_EVENTS_LOCAL] == group.local
             assert group is self.model.root or row[at.GROUP_EVENTS] == group.events
             assert row[at.STAT_EVENT_MAX] == group.refused
+            assert row[at.STAT_EVENT_OOM_KILL] == group.oom_kills
             if not self.model.one_list or group is self.model.root:
                 expected = [[numbers[id(enclave)], page] for enclave, page in group.lru]
                 assert self.epc.oldest(number, 2 * _NR_PAGES).tolist() == expected
+        if self.model.on.has_soft_limits:
+            lines = [line.split() for line in self.epc.read("/", "epc.kills").splitlines()]
+            assert [" ".join(words[:2] + words[4:]) for words in lines] == self.kills[-kills.NR_KEPT :]
         for enclave, number in self.enclaves:
             resident = sorted(page for page, charged in enclave.pages.items() if charged)
             assert self.epc.residents(number).tolist() == resident

@@ -31,9 +31,8 @@ def _victim_of(s: State, group: int) -> int:
 def _end(s: State, victim: int, group: int) -> None:
     """End an enclave: it stays known, marked ENCLAVE_KILLED, until its last reference goes."""
     s.enclaves[victim, at.ENCLAVE_FLAGS] |= at.ENCLAVE_KILLED
-    s.groups[group, at.STAT_EVENT_OOM_KILL] += (
-        1  # first: a removed group leaves its counts with its last page
-    )
+    # First: a removed group leaves its counts with its last page.
+    s.groups[group, at.STAT_EVENT_OOM_KILL] += 1
     enclave.free_all(s, victim)
 
 

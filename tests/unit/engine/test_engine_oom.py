@@ -24,9 +24,9 @@ def _full(driver: Driver, level: str, nr_pages: int = 0) -> None:
     driver.epc.write(level, "epc.oom", "kill\n")
 
 
-def _building(driver: Driver, path: str, pages: int) -> int:
+def _building(driver: Driver, path: str, pages: int, size: int = _SIZE) -> int:
     """An enclave that is not initialised: its SECS stays, so it has one page more that cannot leave."""
-    outcome, number = driver.create(driver.epc.lookup(path), _SIZE, ready=False)
+    outcome, number = driver.create(driver.epc.lookup(path), size, ready=False)
     assert outcome is Outcome.CREATED
     for page in range(pages):
         assert _add(driver, number, page, path) == enclave.CREATED
@@ -266,6 +266,30 @@ def test_it_kills_until_it_fits_and_refuses_when_no_one_is_left() -> None:
 
 
 # The machine's side.
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_what_was_taken_so_far_is_held_while_somebody_is_killed(ready: bool) -> None:
+    """Page 511 is taken, then the second VA page has no room."""
+    driver = machine(2000, "/a")
+    group = driver.epc.lookup("/a")
+    number = enclave_in(driver, "/a", 511) if ready else _building(driver, "/a", 511, 1024)
+    driver.limit("/a", driver.pages("/a") + 1)
+    driver.epc.write("/a", "epc.oom", "kill")
+    driver.failing = True
+
+    def ask() -> Outcome:
+        if ready:
+            return driver.epc.fault(number, 511, group)
+        return Outcome(abs(int(enclave.add(driver.epc.state, number, 511, group, False))))
+
+    while (outcome := ask()) is Outcome.EVICT:
+        driver.act()
+    assert outcome is Outcome.KILL
+    assert driver.epc.state.enclaves[number, at.ENCLAVE_HELD] > 0
+    invariants.check(driver.epc.state)
+    driver.epc.finish_kill()
+    assert driver.pages("/a") == 0
 
 
 def test_a_victim_that_left_meanwhile_is_not_accounted_for() -> None:
