@@ -22,6 +22,8 @@ _ORDER: Final = (
     "misc.events",
     "misc.events.local",
 )
+#: Files of ours that a script can write or read where they exist (series fair).
+_OURS: Final = ("epc.oom", "epc.kills")
 
 
 @operation("ksgxd", 0)
@@ -118,13 +120,19 @@ def _kernel_files(player: Player, group: int) -> list[str]:
     return [name for name in _ORDER if files.FILES[name].exists(player.state, group == at.ROOT)]
 
 
+def _has(player: Player, group: int, name: str) -> bool:
+    return name in (*_ORDER, *_OURS) and files.FILES[name].exists(player.state, group == at.ROOT)
+
+
 def _write(player: Player, group: int, name: str, text: str) -> int:
-    """Call the write handler of a kernel file; bytes taken or a negative errno."""
-    if name not in _kernel_files(player, group):
+    """Call the write handler of a file; bytes taken or a negative errno."""
+    if not _has(player, group, name):
         return -errno.ENOENT
-    if name != "misc.max":
+    if name not in ("misc.max", "epc.oom"):
         return -errno.EACCES
     try:
+        if name == "epc.oom":
+            return control.write(player.state, player.epc.names, group, name, text.encode("latin-1"))
         resource = control.set_limit(player.state, group, text.encode("latin-1"))
     except UsageError as error:
         return -error.errno
@@ -153,7 +161,7 @@ def set_max(player: Player, op: Operation) -> str:
 def cat(player: Player, op: Operation) -> str:
     """``cat PATH FILE``."""
     group = group_of(player, op.words[0])
-    if op.words[1] not in _kernel_files(player, group):
+    if not _has(player, group, op.words[1]):
         return f'ret={-errno.ENOENT} data=""'
     text = player.epc.read(op.words[0], op.words[1])
     return f'ret={len(text)} data="{escape(text)}"'

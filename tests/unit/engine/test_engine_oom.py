@@ -374,6 +374,14 @@ def test_a_removed_group_leaves_its_count_when_its_last_page_is_killed() -> None
 # Admission.
 
 
+def test_of_equal_limits_the_nearest_is_named() -> None:
+    driver = machine(1000, "/pod", "/pod/a")
+    for path in ("/pod", "/pod/a"):
+        driver.limit(path, 2)
+    with pytest.raises(AdmissionError, match="the limit of /pod/a is 8192"):
+        driver.epc.enclave_create(driver.epc.lookup("/pod/a"), 1)
+
+
 @pytest.mark.parametrize(("size", "floor"), [(1, 3), (511, 3), (512, 4), (1023, 4), (1024, 5)])
 def test_an_enclave_that_can_never_be_used_is_refused_when_it_is_created(size: int, floor: int) -> None:
     driver = machine(1000, "/pod", "/pod/a")
