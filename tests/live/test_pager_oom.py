@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from conftest import StartPager
 from live_pager import LivePager, Puppet, wait_until
 
 from epcgroup.pager.seal import RECORD_BYTES
@@ -128,6 +129,20 @@ def test_threads_in_the_middle_of_a_fault_die_too(make_pod: Callable[[int], Pod]
     assert big.wait() == -signal.SIGBUS
     assert small.ask("fill", 0, SMALL, 2) == SMALL
     assert "oom_kill 1\n" in pod.pager.read(pod.path, "epc.events")
+
+
+def test_pages_that_left_under_write_protection_are_a_signal_too(start_pager: StartPager) -> None:
+    # The kernel remembers the protection of a page that is gone and takes that for a page.
+    pager = start_pager("--evict", "wp")
+    pod = Pod(pager, "/pod", 7)
+    big = pod.start("big", BIG)
+    assert big.ask("fill", 0, BIG, 1) == BIG
+    small = pod.start("small", SMALL)
+    pager.set_max(pod.path, 6)
+    assert small.ask("fill", 0, SMALL, 2) == SMALL
+    assert "oom_kill 1\n" in pager.read(pod.path, "epc.events")
+    assert big.ask("check", 0, 1, 1) is None
+    assert big.wait() == -signal.SIGBUS
 
 
 def test_a_new_enclave_may_cost_another_its_life(make_pod: Callable[[int], Pod]) -> None:

@@ -1,12 +1,13 @@
 """Pages that cannot be served: a touch becomes SIGBUS, and the log says which page and why."""
 
+import contextlib
 import errno
 import fcntl
 import signal
 from collections.abc import Callable
 from enum import StrEnum
 
-from epcgroup.abi.userfaultfd import POISON_STRUCT, UFFDIO_POISON
+from epcgroup.abi.userfaultfd import POISON_STRUCT, UFFDIO_POISON, UFFDIO_WRITEPROTECT, WRITEPROTECT_STRUCT
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.statistics import Statistics
 from epcgroup.units import PAGE_SHIFT, PAGE_SIZE
@@ -44,12 +45,23 @@ class Poisoner:
 
     def repeat(self, enclave: Enclave, page: int) -> None:
         """Set the mark again, without a word: another thread was on its way to the page."""
-        POISON_STRUCT.pack_into(self._argument, 0, enclave.base + (page << PAGE_SHIFT), PAGE_SIZE, 0, 0)
         try:
-            fcntl.ioctl(enclave.uffd, UFFDIO_POISON, self._argument)
+            self._mark(enclave, page)
         except OSError as error:
             if error.errno not in _FINE:
                 self._kill(enclave, error)
+
+    def _mark(self, enclave: Enclave, page: int) -> None:
+        start = enclave.base + (page << PAGE_SHIFT)
+        POISON_STRUCT.pack_into(self._argument, 0, start, PAGE_SIZE, 0, 0)
+        try:
+            fcntl.ioctl(enclave.uffd, UFFDIO_POISON, self._argument)
+        except FileExistsError:
+            # A page that left under write protection: the kernel remembers that, where poison is due.
+            unprotect = bytearray(WRITEPROTECT_STRUCT.pack(start, PAGE_SIZE, 0))
+            with contextlib.suppress(OSError):  # a region without protection
+                fcntl.ioctl(enclave.uffd, UFFDIO_WRITEPROTECT, unprotect)
+            fcntl.ioctl(enclave.uffd, UFFDIO_POISON, self._argument)
 
     def _kill(self, enclave: Enclave, error: OSError) -> None:
         """Before Linux 6.6 there is no poison: the whole program gets the signal."""
