@@ -61,6 +61,8 @@ def _parts(story: Story) -> Iterator[str]:
         yield _pod(story, pod, verdicts.get(pod))
     yield "<h2>Figures</h2>" + _figures(story)
     yield _matrices(story)
+    if any(run.recording.kills for run in story.runs):
+        yield "<h2>Who was killed</h2>" + _kills(story)
     if story.verdict is not None:
         yield "<h2>Checks</h2>" + _checks(story.verdict)
     yield "<h2>What was run</h2>" + _what(story)
@@ -174,6 +176,15 @@ def _matrices(story: Story) -> str:
         "What the machine's own reclaim wrote out counts for the pod that used up the free pages."
     )
     return f'<h2>Who evicted whom</h2><p class="soft">{note}</p><div class="grid3">{cards}</div>'
+
+
+def _kills(story: Story) -> str:
+    lines = "".join(
+        f"<li>{escape(run.title)}: {escape(kill.group)}: {escape(str(kill))}</li>"
+        for run in story.runs
+        for kill in run.recording.kills
+    )
+    return f'<section class="card"><ul>{lines}</ul></section>'
 
 
 def _matrix(run: RunStory) -> str:

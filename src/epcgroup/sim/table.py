@@ -2,7 +2,8 @@
 
 Columns: ``time_ns``, ``pod``, those of ``Result.pods`` (``phase`` as text), those of ``Result.node`` with
 ``node_`` before them, ``reclaimed_by`` (name of a pod, or ``ksgxd`` → pages) and ``latency`` (bucket of
-``abi/histogram.py`` → requests). Counters count from the start. The file's metadata say what was simulated.
+``abi/histogram.py`` → requests). Counters count from the start. The file's metadata say what was
+simulated and who was killed.
 
 pyarrow is an extra (``sim``) and is imported only when a table is written.
 """
@@ -97,5 +98,6 @@ def _metadata(result: Result) -> dict[bytes, bytes]:
         _PREFIX + b"scenario": json.dumps(scenario, sort_keys=True).encode(),
         _PREFIX + b"digest": result.digest.encode(),
         _PREFIX + b"messages": json.dumps(result.messages).encode(),
+        _PREFIX + b"kills": json.dumps([asdict(kill) for kill in result.kills]).encode(),
         _PREFIX + b"accesses": str(result.nr_accesses).encode(),
     }

@@ -11,6 +11,7 @@ from epcgroup.errors import NotSupportedError
 from epcgroup.observe.compared import compared_table
 from epcgroup.observe.figures import Window, evicted_by, figures
 from epcgroup.observe.page import page
+from epcgroup.observe.sample import Kill
 from epcgroup.observe.story import RunStory, Story
 from epcgroup.observe.verdict import Runs, judge
 
@@ -84,3 +85,16 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.M
 
 def test_the_table_has_a_row_for_each_pod_and_run() -> None:
     assert compared_table(story().runs).row_count == 6
+
+
+def test_kills_are_told_where_there_are_some() -> None:
+    told = story()
+    assert "Who was killed" not in page(told)
+    told.runs[2].recording.kills.append(
+        Kill(f"/kubepods/{EVIL}", "/kubepods/p", 12, 0, "/kubepods/p/b", 5 * NS)
+    )
+    html = page(told)
+    assert (
+        "an enclave of 12 EPC pages was killed for a page of /kubepods/p/b: nothing below /kubepods/p" in html
+    )
+    assert EVIL not in html
