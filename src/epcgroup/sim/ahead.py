@@ -1,4 +1,4 @@
-"""Rows of frames fetched before they are needed: lists of the engine are walked link by link, from memory.
+"""Rows of frames, fetched before they are needed: lists of the engine are walked link by link, from memory.
 
 Hints to the processor only: whatever stands in them, the result is the same.
 """

@@ -5,10 +5,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import TraceFormatError
 
 _MAX_DELTA: Final = 2**32 - 1
 _MAX_TIME: Final = 2**63 - 1
+
+
+@jit
+def _differences(times: NDArray[np.uint64], last: int, out: NDArray[np.uint32]) -> bool:
+    """Fill ``out`` with the difference of each time to the one before; False if one is not allowed."""
+    before = np.uint64(last)
+    for index in range(len(times)):
+        time = times[nth(index)]
+        difference = time - before
+        if time < before or difference > np.uint64(_MAX_DELTA) or time > np.uint64(_MAX_TIME):
+            return False
+        out[nth(index)] = np.uint32(difference)
+        before = time
+    return True
 
 
 class Arrivals:
@@ -31,19 +46,22 @@ class Arrivals:
         """
         if not len(times):
             return np.empty(0, np.uint32)
+        before = min(int(times[0]), _MAX_TIME) if self._last is None else self._last
+        differences = np.empty(len(times), np.uint32)
+        if not _differences(np.ascontiguousarray(times), before, differences):
+            raise TraceFormatError(self._complaint(times, lines))
+        self._last = int(times[-1])
+        return differences
+
+    def _complaint(self, times: NDArray[np.uint64], lines: NDArray[np.int64]) -> str:
+        """Return what is wrong with some times."""
         if int(times.max()) > _MAX_TIME:
             at = int(np.argmax(times))
-            raise TraceFormatError(
-                f"{self._name}, line {int(lines[at])}: time {int(times[at])} is beyond {_MAX_TIME} units"
-            )
+            return f"{self._name}, line {int(lines[at])}: time {int(times[at])} is beyond {_MAX_TIME} units"
         signed = times.astype(np.int64)
-        before = int(signed[0]) if self._last is None else self._last
-        differences = np.diff(signed, prepend=before)
-        if int(differences.min()) < 0 or int(differences.max()) > _MAX_DELTA:
-            at = int(np.argmax((differences < 0) | (differences > _MAX_DELTA)))
-            raise TraceFormatError(
-                f"{self._name}, line {int(lines[at])}: time {int(signed[at])} comes"
-                f" {int(differences[at])} units after the one before: allowed are 0 to {_MAX_DELTA}"
-            )
-        self._last = int(signed[-1])
-        return differences.astype(np.uint32)
+        differences = np.diff(signed, prepend=int(signed[0]) if self._last is None else self._last)
+        at = int(np.argmax((differences < 0) | (differences > _MAX_DELTA)))
+        return (
+            f"{self._name}, line {int(lines[at])}: time {int(signed[at])} comes"
+            f" {int(differences[at])} units after the one before: allowed are 0 to {_MAX_DELTA}"
+        )

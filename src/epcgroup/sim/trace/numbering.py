@@ -3,61 +3,68 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.compiled.jit import jit, nth
+from epcgroup.compiled import native
+from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.errors import TraceFormatError
 from epcgroup.sim.trace.format import MAX_PAGES
 
 _FIRST_SLOTS = 1 << 16
+#: Names looked ahead: longer than memory takes to answer.
+_AHEAD = 16
+_ONE = np.uint64(1)
 
 
-@jit
-def _place(names: NDArray[np.uint64], numbers: NDArray[np.uint32], name: np.uint64) -> np.uint64:
-    """Return the slot of a name, or the empty one where it belongs. Source: Fibonacci hashing, Knuth 6.4."""
-    mask = np.uint64(len(names) - 1)
+@inlined
+def _first(slots: NDArray[np.uint64], name: np.uint64) -> np.uint64:
+    """Return the slot at which the search for a name begins. Source: Fibonacci hashing, Knuth 6.4."""
     mixed = name ^ (name >> np.uint64(32))
-    slot = ((mixed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-    while numbers[slot] != 0 and names[slot] != name:
-        slot = (slot + np.uint64(1)) & mask
-    return slot
+    return ((mixed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & np.uint64((len(slots) >> 1) - 1)
+
+
+@inlined
+def _place(slots: NDArray[np.uint64], name: np.uint64) -> np.uint64:
+    """Return where the name stands, or the empty place where it belongs; its number stands behind it."""
+    mask = np.uint64((len(slots) >> 1) - 1)
+    slot = _first(slots, name)
+    while slots[(slot << _ONE) + _ONE] != 0 and slots[slot << _ONE] != name:
+        slot = (slot + _ONE) & mask
+    return slot << _ONE
 
 
 @jit
 def _assign(
-    names: NDArray[np.uint64],
-    numbers: NDArray[np.uint32],
-    wanted: NDArray[np.uint64],
-    out: NDArray[np.uint32],
-    nr_used: int,
+    slots: NDArray[np.uint64], wanted: NDArray[np.uint64], out: NDArray[np.uint32], nr_used: int
 ) -> int:
-    for index in range(len(wanted)):
+    size = len(wanted)
+    for index in range(size):
+        if index + _AHEAD < size:
+            native.prefetch(slots, _first(slots, wanted[nth(index + _AHEAD)]) << _ONE)
         name = wanted[nth(index)]
-        slot = _place(names, numbers, name)
-        if numbers[slot] == 0:
+        place = _place(slots, name)
+        if slots[place + _ONE] == 0:
             nr_used += 1
-            names[slot] = name
-            numbers[slot] = nr_used
-        out[nth(index)] = numbers[slot] - 1
+            slots[place] = name
+            slots[place + _ONE] = np.uint64(nr_used)
+        out[nth(index)] = np.uint32(slots[place + _ONE] - _ONE)
     return nr_used
 
 
 @jit
-def _rehash(
-    names: NDArray[np.uint64],
-    numbers: NDArray[np.uint32],
-    old_names: NDArray[np.uint64],
-    old_numbers: NDArray[np.uint32],
-) -> None:
-    for index in range(len(old_names)):
-        if old_numbers[nth(index)] != 0:
-            slot = _place(names, numbers, old_names[nth(index)])
-            names[slot] = old_names[nth(index)]
-            numbers[slot] = old_numbers[nth(index)]
+def _rehash(slots: NDArray[np.uint64], old: NDArray[np.uint64]) -> None:
+    size = len(old)
+    for index in range(0, size, 2):
+        if index + 2 * _AHEAD < size:
+            native.prefetch(slots, _first(slots, old[nth(index + 2 * _AHEAD)]) << _ONE)
+        if old[nth(index + 1)] != 0:
+            place = _place(slots, old[nth(index)])
+            slots[place] = old[nth(index)]
+            slots[place + _ONE] = old[nth(index + 1)]
 
 
 class Numbering:
     """Gives every 64-bit name its number: 0 for the first that is seen, and so on.
 
-    Memory: 12 bytes a slot, at most two thirds of the slots are used.
+    Memory: 16 bytes a slot, at most two thirds of the slots are used.
 
     Attributes:
         nr_used: how many names have a number.
@@ -65,8 +72,8 @@ class Numbering:
 
     def __init__(self) -> None:
         self.nr_used = 0
-        self._names = np.zeros(_FIRST_SLOTS, np.uint64)
-        self._numbers = np.zeros(_FIRST_SLOTS, np.uint32)  # one more than the number; 0: empty
+        # Of each slot the name and one more than its number; 0: empty.
+        self._slots = np.zeros(2 * _FIRST_SLOTS, np.uint64)
 
     def numbers(self, names: NDArray[np.uint64]) -> NDArray[np.uint32]:
         """Return the numbers of names, uint32; new ones get the next numbers in order.
@@ -76,16 +83,16 @@ class Numbering:
         """
         self._make_room(len(names))
         out = np.empty(len(names), np.uint32)
-        self.nr_used = int(_assign(self._names, self._numbers, names, out, self.nr_used))
+        self.nr_used = int(_assign(self._slots, names, out, self.nr_used))
         return out
 
     def _make_room(self, nr_more: int) -> None:
         if self.nr_used + nr_more > MAX_PAGES:
             raise TraceFormatError(f"more than {MAX_PAGES} different pages")
-        nr_slots = len(self._names)
+        nr_slots = len(self._slots) // 2
         while (self.nr_used + nr_more) * 3 > nr_slots * 2:
             nr_slots *= 2
-        if nr_slots > len(self._names):
-            names, numbers = np.zeros(nr_slots, np.uint64), np.zeros(nr_slots, np.uint32)
-            _rehash(names, numbers, self._names, self._numbers)
-            self._names, self._numbers = names, numbers
+        if 2 * nr_slots > len(self._slots):
+            slots = np.zeros(2 * nr_slots, np.uint64)
+            _rehash(slots, self._slots)
+            self._slots = slots

@@ -16,6 +16,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import numpy as np
+
 from epcgroup.errors import NotSupportedError, TraceFormatError, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 #: Longest line of any format.
 MAX_LINE_BYTES: Final = 1 << 16
 _BLOCK_BYTES: Final = 1 << 20
+_NEWLINE: Final = 10
 #: Read at once from a compressed file.
 _RAW_BYTES: Final = 1 << 16
 #: ... and given to Zstandard at once: what such a piece can become is 32 MiB at most.
@@ -34,17 +37,25 @@ _ZST_WRITE_BYTES: Final = 1 << 15
 Progress = Callable[[int, int | None], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
     r"""Some whole lines.
 
     Attributes:
         data: the bytes; every line ends in ``\n``, the last of a file too.
         first_line: number of the first of them, from 1.
+        nr_lines: how many there are, from a reader that has counted them; else the source does.
     """
 
     data: bytes
     first_line: int
+    nr_lines: int | None = None
+
+
+def _nr_lines(block: Block) -> int:
+    if block.nr_lines is not None:
+        return block.nr_lines
+    return int(np.count_nonzero(np.frombuffer(block.data, np.uint8) == _NEWLINE))
 
 
 class LineSource:
@@ -74,9 +85,9 @@ class LineSource:
             end = piece.rfind(b"\n") + 1
             if end:
                 block = Block(b"".join((rest, memoryview(piece)[:end])), line)
-                line += block.data.count(b"\n")
                 rest = piece[end:]
                 yield block
+                line += _nr_lines(block)
             else:
                 rest += piece
             if len(rest) > MAX_LINE_BYTES:

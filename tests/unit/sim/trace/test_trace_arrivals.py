@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epcgroup.errors import TraceFormatError
 from epcgroup.sim.trace.arrivals import Arrivals
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=5), max_size=6), st.integers(0, 2**40))
 def test_differences_add_up(pieces: list[list[int]], start: int) -> None:
     arrivals = Arrivals("x")

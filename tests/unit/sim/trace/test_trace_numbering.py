@@ -37,7 +37,7 @@ def test_neighbours_and_multiples_do_not_pile_up() -> None:
     for step in (1, 4096, 1 << 20, 1 << 40):
         names = np.arange(1, 20_000, dtype=np.uint64) * np.uint64(step)
         own.numbers(names)
-    used = np.flatnonzero(own._numbers)
+    used = np.flatnonzero(own._slots[1::2])
     # Longest run of used slots: a look-up never goes farther.
     runs = np.diff(np.flatnonzero(np.diff(used, prepend=-2, append=used[-1] + 2) != 1))
     assert int(runs.max()) < 200

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epcgroup.errors import TraceFormatError
-from epcgroup.sim.trace import scan
+from epcgroup.sim.trace import scan, words
 from epcgroup.sim.trace.scan import Column, Layout
 from epcgroup.sim.trace.source import Block
 
@@ -122,6 +123,50 @@ def test_a_header_is_skipped_and_counted() -> None:
     assert read(b"page\n", layout) == []
     with pytest.raises(TraceFormatError, match="f, line 2: "):
         read(b"page\nx\n", layout)
+
+
+def outcome(text: bytes, layout: Layout) -> tuple[list[list[int]], str]:
+    """Return the rows of a text and what is wrong with the line behind them."""
+    found: list[list[int]] = []
+    try:
+        for rows in scan.rows("f", [Block(text, 1)], layout):
+            found += [[*values, line] for values, line in zip(rows.values.tolist(), rows.lines, strict=True)]
+    except TraceFormatError as error:
+        return found, str(error)
+    return found, ""
+
+
+field = st.one_of(
+    st.integers(0, 10**9).map(str),
+    st.integers(10**15, 2**64 + 10**19).map(str),
+    st.sampled_from(
+        ["", "0", "#1", "0x1f", "00000000000000000000000001", "1\r", "1 ", " 1", "1\t", "x", "k" * 8]
+    ),
+)
+TWO = Layout(",", (Column(0, scan.NUMBER, "page"), Column(2, scan.KEY, "key")))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.lists(field, min_size=2, max_size=5), max_size=12), st.sampled_from([",", ", "]), st.data()
+)
+def test_by_words_or_by_bytes_is_the_same(
+    lines: list[list[str]], separator: str, data: st.DataObject
+) -> None:
+    """Most lines are read eight bytes at a time, others and the last ones byte by byte."""
+    good = [["12", "3", f"key {number}"] for number in range(data.draw(st.integers(0, 9)))]
+    text = "".join(separator.join(line) + "\n" for line in (*good, *lines)).encode()
+    by_words = outcome(text, TWO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "over", lambda _: (np.empty(0, np.uint64), -1))
+        assert outcome(text, TWO) == by_words
+
+
+def test_a_number_is_not_looked_for_in_the_next_line() -> None:
+    layout = Layout(",", (Column(0, scan.NUMBER, "a"), Column(1, scan.NUMBER, "b")))
+    for last in (b"", b"9, 9\n" * 4):
+        with pytest.raises(TraceFormatError, match=r"line 3: the b .column 2. is empty"):
+            read(b"1, 2\n3, 4\n5,\n6, 7\n" + last, layout)
 
 
 @settings(max_examples=500, deadline=None)
