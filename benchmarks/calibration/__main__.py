@@ -1,6 +1,6 @@
 """Measure, run live, simulate, compare, write the page.
 
-usage: python -m benchmarks.calibration [--measure | --keep] [--repeats N] [--seeds N]
+usage: python -m benchmarks.calibration [--measure | --keep | --published] [--repeats N] [--seeds N]
 
 About ten minutes on an idle machine. On a busy one the measured costs are too high; what is compared in the
 scenarios hardly depends on them.
@@ -8,6 +8,7 @@ scenarios hardly depends on them.
 
 import argparse
 import datetime
+import json
 import tomllib
 from collections.abc import Sequence
 from typing import Any, Final
@@ -29,7 +30,7 @@ from benchmarks.calibration.agreement import Compared
 from benchmarks.calibration.live import Outcome, Setting
 from benchmarks.calibration.published import azure, damon_shared, damon_tail, mail, vaucher, vault
 from benchmarks.calibration.published.case import Case
-from benchmarks.machine import describe, write_result
+from benchmarks.machine import RESULTS, describe, write_result
 
 DOCS: Final = sources.ROOT / "docs"
 _PUBLISHED: Final = (azure, mail, vaucher, damon_shared, damon_tail, vault)
@@ -174,14 +175,7 @@ def _results(
             for row in localities
         ],
         "speed": [{"program": r.program, "live": r.live, "simulated": r.simulated} for r in rates],
-        "published": {
-            case.name: {
-                "verdict": case.verdict,
-                "header": list(case.header),
-                "rows": [list(row) for row in case.rows],
-            }
-            for case in cases
-        },
+        "published": _published_results(cases),
         "libcachesim": [
             {
                 "trace": c.trace,
@@ -195,6 +189,30 @@ def _results(
     }
 
 
+def _published_results(cases: Sequence[Case]) -> dict[str, Any]:
+    return {
+        case.name: {
+            "verdict": case.verdict,
+            "header": list(case.header),
+            "rows": [list(row) for row in case.rows],
+        }
+        for case in cases
+    }
+
+
+def report_published() -> None:
+    """Repeat the published experiments only: virtual time, so the machine does not matter."""
+    cases = published()
+    for case in cases:
+        if case.plot:
+            plots.curves(case, DOCS / f"calibration-{case.name}.svg")
+    text, results = DOCS / "calibration.md", RESULTS / "calibration.json"
+    text.write_text(page.with_published(text.read_text(), cases))
+    figures = {**json.loads(results.read_text()), "published": _published_results(cases)}
+    results.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"written: the published part of docs/{text.name}, its plots, and {results.name}")
+
+
 def main() -> None:
     """Do what the options say."""
     parser = argparse.ArgumentParser(
@@ -202,9 +220,15 @@ def main() -> None:
     )
     parser.add_argument("--measure", action="store_true", help="only measure, and write the data files")
     parser.add_argument("--keep", action="store_true", help="do not measure: keep the data files as they are")
+    parser.add_argument(
+        "--published", action="store_true", help="only repeat the published experiments; all else stays"
+    )
     parser.add_argument("--repeats", type=int, default=2, help="live runs of each setting")
     parser.add_argument("--seeds", type=int, default=20, help="simulated runs of each setting")
     options = parser.parse_args()
+    if options.published:
+        report_published()
+        return
     if not options.keep:
         measure()
     if not options.measure:

@@ -14,6 +14,11 @@ from benchmarks.calibration.published.case import VERDICTS, Case
 from benchmarks.calibration.speed import Rate
 
 _TEMPLATE: Final = Path(__file__).parent / "template.md"
+#: Where the parts of the page about published experiments begin, and what follows them.
+_PUBLISHED_PARTS: Final = (
+    ("| Do published experiments", "| Do policies that"),
+    ("## Published experiments", "## libCacheSim as an oracle"),
+)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -179,15 +184,35 @@ def answers(
 ) -> dict[str, str]:
     """Return the short answers at the head of the page."""
     same = sum(count.ours == count.theirs for count in counts)
-    verdicts = [case.verdict for case in cases]
-    said = [f"{verdicts.count(key)} {text}" for key, text in VERDICTS.items() if key in verdicts]
     good, ordered = sum(row.agrees for row in rows), sum(order.agrees for order in orders)
     return {
         "live_answer": f"{good} of {len(rows)} figures within 10 %; the series in the same order in"
         f" {ordered} of {len(orders)} cases",
-        "published_answer": f"of {len(verdicts)}: " + ", ".join(said),
+        "published_answer": published_answer(cases),
         "oracle_answer": f"{same} of {len(counts)} miss counts identical" if counts else "not asked here",
     }
+
+
+def published_answer(cases: Sequence[Case]) -> str:
+    """Return how many published experiments came out how."""
+    verdicts = [case.verdict for case in cases]
+    said = [f"{verdicts.count(key)} {text}" for key, text in VERDICTS.items() if key in verdicts]
+    return f"of {len(verdicts)}: " + ", ".join(said)
+
+
+def with_published(text: str, cases: Sequence[Case]) -> str:
+    """Return a page with these published experiments, and all else as it stands in ``text``."""
+    template = _TEMPLATE.read_text()
+    fields = {
+        "published_answer": published_answer(cases),
+        "published_table": published_table(cases),
+        "published_sections": "\n\n".join(map(published_section, cases)),
+    }
+    for first, last in _PUBLISHED_PARTS:
+        begin, end = template.index(first), template.index(last)
+        part = Template(template[begin:end]).substitute(fields)
+        text = text[: text.index(first)] + part + text[text.index(last) :]
+    return text
 
 
 def render(fields: Mapping[str, str]) -> str:
