@@ -88,7 +88,7 @@ _ALL: Final = (
     Field("claim_bytes", "CLAIM", "bytes", "EPC the pod claims, as the scheduler counts it."),
     Field("limit_bytes", "LIMIT", "bytes", "misc.max of its group: what is enforced."),
     Field("current_bytes", "CURRENT", "bytes", "EPC charged to the pod at the end of the window."),
-    Field("current_max_bytes", "MAX", "bytes", "Largest charge seen in the window."),
+    Field("current_max_bytes", "HELD", "bytes", "Most EPC charged to the pod at a time in the window."),
     Field("peak_bytes", "PEAK", "bytes", "Highest charge since the pod was made, from its group's file."),
     Field("over_limit_pages", "OVER", "count", "Pages by which the peak exceeds the limit."),
     Field("faults_per_s", "FAULTS/s", "rate", "Page faults served."),

@@ -78,7 +78,7 @@ def figures(recording: Recording, target: Target, window: Window) -> PodFigures:
     samples = samples_in(recording.samples, window)
     pods = [sample.groups.get(target.path, GroupSample()) for sample in samples] or [GroupSample()]
     first, last = pods[0], pods[-1]
-    seconds = (samples[-1].t_ns - samples[0].t_ns) / NS if len(samples) > 1 else 0.0
+    seconds = seconds_of(samples)
     lines = [recording.reports.get(path, []) for path in target.containers]
     work = _work(lines, window)
     some, full = _stalled(first, last, seconds)
@@ -115,6 +115,11 @@ def samples_in(samples: Sequence[Sample], window: Window) -> Sequence[Sample]:
     start = bisect_right(samples, window.start_ns - 1, key=lambda sample: sample.t_ns)
     end = bisect_right(samples, window.end_ns, key=lambda sample: sample.t_ns)
     return samples[start:end]
+
+
+def seconds_of(samples: Sequence[Sample]) -> float:
+    """Return the time from the first sample to the last one, which counts and rates of groups are of."""
+    return (samples[-1].t_ns - samples[0].t_ns) / NS if samples else 0.0
 
 
 def _rate(count: float, seconds: float) -> float:

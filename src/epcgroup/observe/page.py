@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from epcgroup.observe.fields import FIELDS, format_count, text, with_troubles
-from epcgroup.observe.figures import MACHINE
+from epcgroup.observe.figures import MACHINE, samples_in, seconds_of
 from epcgroup.observe.plots import COLOURS, pod_strip
 from epcgroup.observe.story import RunStory, Story
 from epcgroup.observe.verdict import FAILED, ISOLATED, NOT_ISOLATED, PodVerdict, Verdict
@@ -192,7 +192,7 @@ def _matrix(run: RunStory) -> str:
     others = sorted({name for row in run.evicted_by.values() for name in row} - set(pods) - {MACHINE})
     machine = [MACHINE] if any(row.get(MACHINE) for row in run.evicted_by.values()) else []
     columns = [*pods, *others, *machine]
-    seconds = run.window.seconds or 1.0
+    seconds = seconds_of(samples_in(run.recording.samples, run.window)) or 1.0
     largest = max((pages for row in run.evicted_by.values() for pages in row.values()), default=0.0) or 1.0
     heads = "".join(f"<th>{escape(name)}</th>" for name in columns)
     rows = "".join(

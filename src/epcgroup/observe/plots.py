@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from epcgroup.errors import NotSupportedError
 from epcgroup.observe.fields import format_count, format_ns
 from epcgroup.observe.figures import NS
-from epcgroup.observe.series import Line, program_lines, resident_pages, step_ns
+from epcgroup.observe.series import Line, held_bytes, program_lines, step_ns
 from epcgroup.observe.story import RunStory, Story
-from epcgroup.units import LIMIT_MAX, PAGE_SIZE, format_size
+from epcgroup.units import LIMIT_MAX, format_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ _WIDTHS: Final = {"roomy": 1.6, "not-enforced": 1.6, "enforced": 2.0, "run": 2.0
 #: Colour of text.
 INK: Final = "#3c4350"
 _GRID: Final = "#e6e8ec"
+_MIB: Final = 1 << 20
 #: What all plots share.
 STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
@@ -44,7 +45,7 @@ STYLE: Final[dict[str, Any]] = {
 
 
 def pod_strip(story: Story, pod: str) -> str:
-    """Return the plots of one pod as an SVG element: pages held, operations a second, p99.
+    """Return the plots of one pod as an SVG element: EPC held, operations a second, p99.
 
     Raises:
         NotSupportedError: matplotlib is not installed.
@@ -103,13 +104,13 @@ def _target(run: RunStory, pod: str) -> Any:  # noqa: ANN401
 
 
 def _resident(axis: "Axes", story: Story, pod: str) -> None:
-    axis.set_title("EPC pages held", loc="left", fontsize=9.5, fontweight="bold")
+    axis.set_title("EPC held (MiB)", loc="left", fontsize=9.5, fontweight="bold")
     for run in story.runs:
-        _draw(axis, run, resident_pages(run.recording, _target(run, pod)))
+        _draw(axis, run, held_bytes(run.recording, _target(run, pod)), _MIB)
     claim_bytes = story.runs[0].figures[pod].claim_bytes
     if claim_bytes != LIMIT_MAX:
-        axis.axhline(claim_bytes / PAGE_SIZE, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
-        axis.annotate(f"claim {format_size(claim_bytes)}", (1.0, claim_bytes / PAGE_SIZE),
+        axis.axhline(claim_bytes / _MIB, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
+        axis.annotate(f"claim {format_size(claim_bytes)}", (1.0, claim_bytes / _MIB),
                       xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
                       ha="right", fontsize=8.5)  # fmt: skip
     axis.set_ylim(0, axis.get_ylim()[1] * 1.05)

@@ -1,4 +1,4 @@
-"""Figures over time, for plots: pages of a pod, operations a second, percentile of each step."""
+"""Figures over time, for plots: what a pod holds, operations a second, percentile of each step."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,7 +8,6 @@ from epcgroup.abi.histogram import merged
 from epcgroup.client.report import Report
 from epcgroup.observe.figures import NS, latency_between, operations_at
 from epcgroup.observe.sample import Recording, Target
-from epcgroup.units import PAGE_SIZE
 
 #: What one point of a line may stand for, up to six hours; less than a second only in a short run.
 _STEPS_NS: Final = tuple(
@@ -25,12 +24,12 @@ class Line:
     values: list[float]
 
 
-def resident_pages(recording: Recording, target: Target) -> Line:
-    """Return the EPC pages charged to a pod."""
+def held_bytes(recording: Recording, target: Target) -> Line:
+    """Return the EPC charged to a pod."""
     seen = [(sample.t_ns, sample.groups[target.path]) for sample in recording.samples
             if target.path in sample.groups]  # fmt: skip
     seconds = [(t_ns - recording.start_ns) / NS for t_ns, _ in seen]
-    return Line(seconds, [group.current_bytes / PAGE_SIZE for _, group in seen])
+    return Line(seconds, [float(group.current_bytes) for _, group in seen])
 
 
 def _programs(recording: Recording, target: Target) -> list[list[Report]]:

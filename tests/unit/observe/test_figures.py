@@ -5,7 +5,7 @@ from observe_samples import MIB, NS, group, recording, report, target
 
 from epcgroup.observe.figures import Window, evicted_by, figures, operations_at
 from epcgroup.observe.sample import Recording, Sample
-from epcgroup.observe.series import program_lines, resident_pages
+from epcgroup.observe.series import held_bytes, program_lines
 
 
 def test_rates_are_differences_of_totals() -> None:
@@ -105,8 +105,8 @@ def test_an_endless_run_keeps_only_the_recent_past() -> None:
 
 def test_lines_for_plots() -> None:
     made = recording("kv")
-    pages = resident_pages(made, made.targets[0])
-    assert (pages.seconds[3], pages.values[3]) == (3.0, 1024)
+    held = held_bytes(made, made.targets[0])
+    assert (held.seconds[3], held.values[3]) == (3.0, 4 << 20)
     lines = program_lines(made, made.targets[0], 10 * NS)
     assert lines is not None
     operations, latency = lines

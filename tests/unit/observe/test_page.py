@@ -64,6 +64,14 @@ def test_the_page_holds_everything_and_loads_nothing() -> None:
     assert page(story()) == html, "the same story makes the same page"
 
 
+def test_who_evicted_whom_is_a_rate_of_the_time_between_samples() -> None:
+    whole = story()
+    # Samples are a second apart: from 3 to 10 s in this window too.
+    runs = [replace(run, window=Window(2 * NS + NS // 2, 10 * NS + NS // 2)) for run in whole.runs]
+    html = page(replace(whole, runs=tuple(runs)))
+    assert re.findall(r'class="cell"[^>]*>([^<]*)</td>', html)[:2] == ["·", "100"]
+
+
 def test_foreign_text_is_escaped_everywhere() -> None:
     html = page(story())
     assert "<script" not in html
