@@ -1,6 +1,6 @@
 """The C twin of the engine's bulk path: its header from the engine's sources, its library, one call.
 
-The header holds every integer constant of ``engine.state`` and ``engine.series``; the C file holds no number
+The header holds every integer constant of ``state.layout`` and ``state.series``; the C file holds no number
 of the layout.
 """
 

@@ -1,7 +1,7 @@
 /* The bulk path of engine/run.py in C, for series "fair": the yardstick of benchmarks/engine.py.
  *
  * It works on the engine's own arrays, so that after a run of each on equal states every byte must be equal.
- * Constants come from a header that benchmarks/twin.py writes from engine/state.py and engine/series.py.
+ * Constants come from a header that benchmarks/twin.py writes from state/layout.py and state/series.py.
  * Covered: faults on initialised enclaves by groups of any depth with limits, low, high and forced reclaim,
  * background items, ksgxd, ageing by the engine's marks. Not covered, because such a run has none of it:
  * other series, removed groups, poisoned pages, signals.
