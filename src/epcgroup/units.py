@@ -44,15 +44,15 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     suffix = match.group(3) or "" if match else None
     if match is None or suffix not in _SUFFIXES:
-        raise InvalidSizeError(text, sorted(_SUFFIXES))
+        raise InvalidSizeError(text, list(_SUFFIXES))
     scale = _SUFFIXES[suffix]
     digits = (match.group(2) or ".0")[1:]
     part, rest = divmod(int(digits) * scale, int(10 ** len(digits)))
     size_bytes = int(match.group(1)) * scale + part
     if rest:
-        raise InvalidSizeError(text, sorted(_SUFFIXES))
+        raise InvalidSizeError(text, list(_SUFFIXES))
     if size_bytes > LIMIT_MAX:
-        raise SizeRangeError(text, sorted(_SUFFIXES))
+        raise SizeRangeError(text, list(_SUFFIXES))
     return size_bytes
 
 

@@ -37,6 +37,8 @@ def test_a_difference_is_shown_and_fails(folder: Path, capsys: pytest.CaptureFix
 def test_a_folder_without_scripts_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["conformance", str(tmp_path)]) == Exit.USAGE
     assert "no *.script in it" in capsys.readouterr().err
+    assert run_command(["conformance", str(tmp_path / "gone")]) == Exit.NO_INPUT
+    assert "gone: No such file or directory" in capsys.readouterr().err
 
 
 def test_standard_input_and_generated_scripts(

@@ -49,6 +49,7 @@ def test_other_texts_are_refused_and_named(text: str) -> None:
     with pytest.raises(InvalidSizeError) as caught:
         units.parse_size(text)
     assert repr(text) in str(caught.value)
+    assert "(k, M, G, T, Ki, Mi, Gi, Ti)" in str(caught.value)
     assert caught.value.errno == errno.EINVAL
 
 

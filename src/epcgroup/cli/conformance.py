@@ -47,7 +47,7 @@ def _compare_folder(folder: Path, series: str, ignore: list[str]) -> int:
     from epcgroup.conformance.difference import first_difference
     from epcgroup.conformance.replay import replay
 
-    scripts = sorted(folder.glob("*.script"))
+    scripts = sorted(path for path in folder.iterdir() if path.suffix == ".script")
     if not scripts:
         raise UsageError(f"{folder}: no *.script in it; a trace is NAME.script with NAME.out beside it")
     print(f"TAP version 13\n1..{len(scripts)}")
