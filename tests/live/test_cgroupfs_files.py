@@ -5,6 +5,7 @@ import errno
 import mmap
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -160,6 +161,22 @@ class TestFilesAndFormats:
             assert map_shared(fd) == "ENODEV"  # O18
         finally:
             os.close(fd)
+
+    def test_a_private_mapping_shows_nothing(self, a: Path) -> None:
+        # kernfs refuses it as well; the kernel's FUSE grants it without asking the server.
+        program = (
+            "import ctypes, os, sys\n"
+            "libc = ctypes.CDLL(None)\n"
+            "libc.mmap.restype = ctypes.c_void_p\n"
+            "fd = os.open(sys.argv[1], os.O_RDONLY)\n"
+            f"place = libc.mmap(None, ctypes.c_size_t(4096), {mmap.PROT_READ}, {mmap.MAP_PRIVATE}, fd,"
+            " ctypes.c_long(0))\n"
+            "print(ctypes.string_at(place, 1))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(a / "misc.max")], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (-signal.SIGBUS, b"")
 
 
 class TestWrites:
