@@ -13,6 +13,7 @@ REASON = "epcgroup: the pager died, enclave memory cannot be served any more: en
 SERVED = 4
 #: Ends within this many seconds; it takes milliseconds, but machines are slow sometimes.
 SOON = 10
+DEAF = "deaf 8"
 TOUCH = "enclave.memory[8 * 4096]"
 READ = "r, w = os.pipe(); os.write(w, b'x'); os.readv(r, [enclave.memory[8 * 4096:8 * 4096 + 1]])"
 
@@ -22,15 +23,21 @@ def ended(process: "subprocess.Popen[str]", more: str = "") -> tuple[int, str, s
     return process.returncode, said, complaint
 
 
+def orphaned(code: str, folder: Path, word: str, more: str = "") -> tuple[int, str, str]:
+    """Run a program until it says a word, or its pager says what page it does not serve; kill the pager."""
+    with deaf_pager(folder, SERVED) as (pager, path), program(code, path) as process:
+        heard(pager if word == DEAF else process, word)
+        pager.kill()
+        pager.wait()
+        return ended(process, more)
+
+
 @pytest.mark.parametrize("way", [TOUCH, READ], ids=["touch", "system call"])
 def test_a_thread_waiting_for_a_page_ends_the_program(way: str, tmp_path: Path) -> None:
     code = (
         f"enclave = Enclave('1Mi')\nenclave.memory[0] = 1\ndef blocked():\n    {way}\nblocked()\nsay('zeros')"
     )
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(pager, "deaf 8")
-        pager.kill()
-        code_, said, complaint = ended(process)
+    code_, said, complaint = orphaned(code, tmp_path, DEAF)
     assert (code_, said) == (-signal.SIGIO, "")
     assert REASON in complaint
     assert "in blocked" in complaint  # where the program stood
@@ -49,30 +56,21 @@ threading.Thread(target=blocked).start()
 time.sleep(1000)
 """
     code = code.replace("    " + way, "    while 'enclave' not in globals(): time.sleep(0.01)\n    " + way)
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(pager, "deaf 8")
-        pager.kill()
-        code_, _, complaint = ended(process)
+    code_, _, complaint = orphaned(code, tmp_path, DEAF)
     assert code_ == -signal.SIGIO
     assert REASON in complaint
 
 
 def test_a_program_that_waits_for_nothing_ends_too(tmp_path: Path) -> None:
     code = "enclave = Enclave('1Mi')\nsay('up')\nwhile True: enclave.memory[0] = 1"
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(process, "up")
-        pager.kill()
-        code_, _, complaint = ended(process)
+    code_, _, complaint = orphaned(code, tmp_path, "up")
     assert code_ == -signal.SIGIO
     assert REASON in complaint
 
 
 def test_a_parent_that_ignores_the_signal_does_not_matter(tmp_path: Path) -> None:
     code = f"signal.signal(signal.SIGIO, signal.SIG_IGN)\nenclave = Enclave('1Mi')\n{TOUCH}"
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(pager, "deaf 8")
-        pager.kill()
-        assert ended(process)[0] == -signal.SIGIO
+    assert orphaned(code, tmp_path, DEAF)[0] == -signal.SIGIO
 
 
 def test_a_handler_set_later_does_not_save_the_program(tmp_path: Path) -> None:
@@ -82,29 +80,19 @@ signal.signal(signal.SIGIO, lambda *_: None)
 say('up')
 time.sleep(1000)
 """
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(process, "up")
-        pager.kill()
-        code_, _, complaint = ended(process)
+    code_, _, complaint = orphaned(code, tmp_path, "up")
     assert code_ == -signal.SIGKILL
     assert REASON in complaint
 
 
 def test_a_closed_enclave_is_no_reason_to_end(tmp_path: Path) -> None:
     code = "enclave = Enclave('1Mi')\nenclave.close()\nsay('up')\nwait()\nsay('alive')"
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(process, "up")
-        pager.kill()
-        pager.wait()
-        assert ended(process, "\n")[:2] == (0, "alive\n")
+    assert orphaned(code, tmp_path, "up", "\n")[:2] == (0, "alive\n")
 
 
 def test_raise_a_waiting_touch_is_a_bus_error(tmp_path: Path) -> None:
     code = f"enclave = Enclave('1Mi', on_pager_death='raise')\n{TOUCH}\nsay('zeros')"
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(pager, "deaf 8")
-        pager.kill()
-        code_, said, complaint = ended(process)
+    code_, said, complaint = orphaned(code, tmp_path, DEAF)
     assert (code_, said) == (-signal.SIGBUS, "")
     assert "the pager died; 1048576 bytes of enclave memory are lost" in complaint
 
@@ -117,10 +105,7 @@ try:
 except OSError as error:
     say(error.strerror)
 """
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(pager, "deaf 8")
-        pager.kill()
-        assert ended(process)[:2] == (0, "Bad address\n")
+    assert orphaned(code, tmp_path, DEAF)[:2] == (0, "Bad address\n")
 
 
 def test_raise_a_program_that_asks_lives_on_with_what_is_there(tmp_path: Path) -> None:
@@ -139,11 +124,7 @@ except PagerDiedError as error:
 enclave.close()
 say('closed')
 """
-    with deaf_pager(tmp_path, SERVED) as (pager, path), program(code, path) as process:
-        heard(process, "up")
-        pager.kill()
-        pager.wait()
-        assert ended(process, "\n")[:2] == (0, "7 True\nclosed\n")
+    assert orphaned(code, tmp_path, "up", "\n")[:2] == (0, "7 True\nclosed\n")
 
 
 def test_raise_the_second_process_ends_with_the_program(tmp_path: Path) -> None:

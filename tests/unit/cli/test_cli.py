@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from refusal import assert_refused
 
 from epcgroup import __version__
 from epcgroup.cli.exits import Exit
@@ -96,12 +97,7 @@ def test_errors_are_one_line_and_a_code(
         "{apiVersion: v1, kind: Node, metadata: {name: n}, status: {capacity: {sgx.intel.com/epc: 4Mi}}}\n"
         "---\n{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, args: [a]}]}}\n"
     )
-    assert run_command(words) == code
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.err.startswith("epcg: ")
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    assert_refused(words, code, message, capsys)
 
 
 @pytest.mark.parametrize(

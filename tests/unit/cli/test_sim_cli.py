@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusal import assert_refused
 
 from epcgroup.cli.exits import Exit
 from epcgroup.cli.root import run_command
@@ -214,12 +215,7 @@ def test_errors_are_one_line_and_a_code(
         MANIFEST.splitlines()[0] + "\n---\napiVersion: v1\nkind: Pod\nmetadata:\n"
         "  {name: p, annotations: {epcgroup.io/model: stdy}}\nspec: {containers: [{name: c}]}\n"
     )
-    assert run_command(words) == code
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.err.startswith("epcg: ")
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    assert_refused(words, code, message, capsys)
 
 
 @pytest.mark.slow
