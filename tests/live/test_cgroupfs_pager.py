@@ -109,19 +109,28 @@ def wait_for_empty(tree: PagerTree, path: str) -> None:
     raise AssertionError(f"{path} still holds {tree.read(path, 'misc.current')}")
 
 
-def test_a_refusal_wakes_a_watcher(pager: tuple[Path, int], root: Path) -> None:
-    group = root / "none"
+@pytest.mark.parametrize(
+    ("limit_pages", "file", "key", "code"),
+    [(0, "epc.events", "max", 1), (5, "misc.events", "sgx_epc.max", 0)],
+)
+def test_a_refusal_wakes_a_watcher(
+    pager: tuple[Path, int], root: Path, limit_pages: int, file: str, key: str, code: int
+) -> None:
+    """Limit 0: the enclave is not admitted. Limit 5: it just is (SECS, 3 VA pages, a page), and is served."""
+    group = root / "tight"
     group.mkdir()
-    (group / "misc.max").write_text("sgx_epc 0\n")
-    fd = os.open(group / "misc.events", os.O_RDONLY)
+    (group / "misc.max").write_text(f"sgx_epc {limit_pages * 4096}\n")
+    fd = os.open(group / file, os.O_RDONLY)
     os.read(fd, 100)
     poll = select.poll()
     poll.register(fd, select.POLLPRI)
     assert poll.poll(0) == []
     with program(pager[0], group) as process:
         assert poll.poll(30_000) == [(fd, select.POLLPRI | select.POLLERR)]
-        assert process.wait(20) != 0
-    assert parse_flat_keyed(os.pread(fd, 100, 0).decode())["sgx_epc.max"] > 0
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == code
+    assert parse_flat_keyed(os.pread(fd, 100, 0).decode())[key] > 0
     os.close(fd)
 
 
