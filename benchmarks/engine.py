@@ -2,6 +2,8 @@
 
 usage: python -m benchmarks.engine [--quick] [--huge]
 
+``--huge`` is not run every time: ``results/engine.json`` keeps its figures, with the machine of that run.
+
 Every ratio comes from one run on one machine, the sides by turns. The twin works on the engine's arrays:
 counters and all bytes of both states are compared after every round. libCacheSim: ``pip install '.[bench]'``.
 """
@@ -179,7 +181,7 @@ def main() -> None:
     if arguments.huge:
         figures["huge"] = engine_size.huge()
     print({key: value for key, value in figures.items() if not key.startswith("against")})
-    path = write_result("engine", figures)
+    path = write_result("engine", figures, kept=("huge",))
     worst = max(row["time_over_c"] for row in figures["against_c"].values())
     print(f"slowest cell: {worst} x the C twin; counters and states identical; written to {path.name}")
 

@@ -48,7 +48,8 @@ def _timed(arguments: list[str], cache: str, text: str = "") -> dict[str, float]
     subprocess.run(
         [sys.executable, *arguments],
         input=text,
-        env={**os.environ, "NUMBA_CACHE_DIR": cache},
+        # Byte code is kept, as that of an installed package is, whatever this shell says.
+        env={**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": ""},
         check=True,
         text=True,
         stdout=subprocess.DEVNULL,

@@ -27,9 +27,17 @@ def describe() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, figures: dict[str, Any]) -> Path:
-    """Write one result file, figures and machine, and return its path."""
+def write_result(name: str, figures: dict[str, Any], *, kept: tuple[str, ...] = ()) -> Path:
+    """Write one result file, figures and machine, and return its path.
+
+    ``kept``: figures of the file as it is that stay when this run did not measure them. Each has a machine of
+    its own, that of the run it comes from.
+    """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": describe(), **figures}, indent=2) + "\n")
+    before = json.loads(path.read_text()) if kept and path.exists() else {}
+    machine = describe()
+    measured = {key: {"machine": machine, **figures[key]} for key in kept if key in figures}
+    old = {key: before[key] for key in kept if key in before}
+    path.write_text(json.dumps({"machine": machine, **old, **figures, **measured}, indent=2) + "\n")
     return path

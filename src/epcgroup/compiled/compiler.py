@@ -64,8 +64,10 @@ class Program(codegen.JITCodeLibrary):  # pragma: no cover
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr:
                 function.linkage = "internal"
-        # Once: Numba goes over it before, for references, and looks for vectors; rules have neither.
-        manager, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False)
+        # Once: Numba goes over it before, for references, and looks for vectors; rules have neither. Where it
+        # matters they say what is inlined (``jit.inlined``): a higher level takes longer and gains nothing.
+        options = {"opt": 2, "loop_vectorize": False, "slp_vectorize": False}
+        manager, builder = self._codegen._module_pass_manager(**options)
         manager.run(self._final_module, builder)
 
 

@@ -6,11 +6,13 @@ As *program* it is called from Python, as *fragment* it is part of the programs 
 store: the dispatchers of all rules took a tenth of a second at every start.
 """
 
+import gc
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
 from typing import Any, Final
 
 from numba import types
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher
 
@@ -54,6 +56,16 @@ class _Program(CPUDispatcher):  # pragma: no cover
     def _compilation_chain_init_hook(self) -> None:
         """Nothing: other packages' additions to Numba are loaded when something is compiled."""
 
+    def compile(self, sig: _Any) -> _Any:
+        """Compile or load. Looking for the compiler's garbage would take as long as one of its passes."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile(sig)
+        finally:
+            if was_enabled:
+                gc.enable()
+
 
 class _Fragment(CPUDispatcher):  # pragma: no cover
     def __init__(self, function: Callable[..., object], is_inlined: bool) -> None:
@@ -65,6 +77,13 @@ class _Fragment(CPUDispatcher):  # pragma: no cover
 
     def get_call_template(self, args: _Any, kws: _Any) -> _Any:
         return super().get_call_template(tuple(_canonical(kind) for kind in args), kws)
+
+    def compile(self, sig: _Any) -> _Any:
+        """Compile for types of arguments, once; without Numba's clocks, which every call into LLVM starts."""
+        if sig not in self.overloads:
+            with event.trigger_event("numba:compile", data={"dispatcher": self, "args": sig}):
+                self.add_overload(self._compiler.compile(sig, None))
+        return self.overloads[sig].entry_point
 
 
 def _canonical(kind: _Any) -> _Any:  # pragma: no cover
