@@ -40,15 +40,19 @@ def after_batch(a: Arrays, s: State) -> None:
 
 
 @inlined
-def after_fault(a: Arrays, s: State) -> None:
-    """A page has come: fetch the free frame after the next, and the next two old ones."""
-    if s.machine[engine.NR_FRAMES] < _FROM:
-        return
+def step(a: Arrays, s: State) -> None:
+    """Fetch one old frame more; a fault takes two steps, and frees less than it looks at."""
     w = a.machine
-    free = s.machine[engine.NODES + 2 * s.machine[engine.NODE]]
-    _fetch(s, s.frames[free, engine.FRAME_NEXT])
-    if w[at.NR_AHEAD] < _MOST:
-        frame = s.frames[w[at.AHEAD_FRAME], engine.FRAME_NEXT]
-        _fetch(s, frame)
-        w[at.AHEAD_FRAME] = frame
+    if s.machine[engine.NR_FRAMES] >= _FROM and w[at.NR_AHEAD] < _MOST:
+        w[at.AHEAD_FRAME] = s.frames[w[at.AHEAD_FRAME], engine.FRAME_NEXT]
         w[at.NR_AHEAD] += 1
+        _fetch(s, w[at.AHEAD_FRAME])
+
+
+@inlined
+def after_fault(a: Arrays, s: State) -> None:
+    """A page has come: fetch the free frame after the next, and an old one."""
+    if s.machine[engine.NR_FRAMES] >= _FROM:
+        free = s.machine[engine.NODES + 2 * s.machine[engine.NODE]]
+        _fetch(s, s.frames[free, engine.FRAME_NEXT])
+        step(a, s)

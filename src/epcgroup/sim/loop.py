@@ -10,8 +10,8 @@ import numpy as np
 
 from epcgroup.compiled.jit import inlined, jit, nth
 from epcgroup.engine import entry
+from epcgroup.sim import ahead, turns
 from epcgroup.sim import layout as at
-from epcgroup.sim import turns
 from epcgroup.sim.accounting import become
 from epcgroup.sim.hits import follow, follow_requests, is_chain
 from epcgroup.sim.layout import Arrays
@@ -187,6 +187,7 @@ def _serve(a: Arrays, s: engine.State, task: int) -> int:
     page = page_wanted(a, task)
     if is_queued(a, s, task, page):
         return at.DONE
+    ahead.step(a, s)
     return conclude(a, s, task, page, serve(a, s, task, page))
 
 

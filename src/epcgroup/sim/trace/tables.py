@@ -77,7 +77,8 @@ def import_twitter(path: Path, out: Path, *, progress: Progress | None = None) -
         form = "twitter" if layout is _TWITTER else "twitter-sample"
         with open_writer(out, _provenance(source, form), unit_ns=_SECOND_NS) as writer:
             for rows in scan.rows(source.name, blocks, layout):
-                references = numbering.numbers(np.ascontiguousarray(rows.values[:, 1])) | _MARK
+                references = numbering.numbers(np.ascontiguousarray(rows.values[:, 1]))
+                references |= _MARK
                 writer.append(references, arrivals.since_last(rows.values[:, 0], rows.lines))
     return writer.header
 

@@ -10,6 +10,7 @@ from typing import IO, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled.jit import jit, nth
 from epcgroup.errors import TraceFormatError, UsageError
 from epcgroup.sim.trace.atomic import replacing
 from epcgroup.sim.trace.format import (
@@ -28,6 +29,7 @@ _HEADER_STEP: Final = 1024
 #: Room for what provenance gains while the trace is written (counts of lines, say), in bytes.
 _PROVENANCE_ROOM: Final = 2048
 _MARK: Final = np.uint32(REQUEST_MARK)
+_PAGE: Final = np.uint32(PAGE_MASK)
 _COPY_BYTES: Final = 1 << 20
 
 
@@ -81,6 +83,17 @@ class NpySink:
             self._arrivals.close()
 
 
+@jit
+def _survey(references: NDArray[np.uint32]) -> tuple[int, int]:
+    """Return how many references are marked, and one more than the largest page."""
+    nr_marks, largest = 0, np.uint32(0)
+    for index in range(len(references)):
+        reference = references[nth(index)]
+        nr_marks += reference >= _MARK
+        largest = max(largest, reference & _PAGE)
+    return nr_marks, np.int64(largest) + 1
+
+
 class TraceWriter:
     """Takes references in pieces and counts what the header has to say; see ``open_writer``.
 
@@ -115,7 +128,7 @@ class TraceWriter:
         """
         if not len(references):
             return
-        nr_marks = int(np.count_nonzero(references & _MARK))
+        nr_marks, nr_pages = _survey(references)
         expected = nr_marks if self._unit_ns else None
         if (None if arrivals is None else len(arrivals)) != expected:
             raise TraceFormatError(
@@ -127,7 +140,7 @@ class TraceWriter:
         self._sink.write(references, arrivals)
         self.nr_references += len(references)
         self.nr_requests += nr_marks
-        self.nr_pages = max(self.nr_pages, int((references & np.uint32(PAGE_MASK)).max()) + 1)
+        self.nr_pages = max(self.nr_pages, nr_pages)
 
     def finish(self) -> None:
         """Complete the file.
