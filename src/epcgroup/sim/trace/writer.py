@@ -91,7 +91,7 @@ def _survey(references: NDArray[np.uint32]) -> tuple[int, int]:
         reference = references[nth(index)]
         nr_marks += reference >= _MARK
         largest = max(largest, reference & _PAGE)
-    return nr_marks, np.int64(largest) + 1
+    return nr_marks, int(np.int64(largest)) + 1
 
 
 class TraceWriter:
