@@ -40,7 +40,7 @@ format: $(STAMP)  ## rewrite the sources to the style
 	$(BIN)/ruff format src tests benchmarks .ci
 
 coverage: $(STAMP)  ## branch coverage of the engine, run as plain Python (two minutes; fails below 98 %)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --timeout=500 tests/unit/engine tests/unit/conformance \
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --timeout=500 tests/unit/engine tests/unit/state tests/unit/conformance \
 	  tests/property tests/conformance tests/golden --cov=epcgroup.engine --cov=epcgroup.state --cov=epcgroup.compiled --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98
 
