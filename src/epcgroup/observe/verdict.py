@@ -34,7 +34,7 @@ FAILED: Final = "failed"
 #: What each verdict means, in one sentence.
 MEANING: Final = {
     ISOLATED: "Pods inside their claim keep their speed with limits enforced, and lose it without.",
-    NO_INTERFERENCE: "Pods inside their claim keep their speed with limits, and also without: no contention.",
+    NO_INTERFERENCE: "Pods inside their claim keep their speed with limits, and lose little of it without.",
     NOT_ISOLATED: "Limits did not give every pod inside its claim the speed it has alone, or were not kept.",
     NOTHING_TO_JUDGE: "No pod inside its claim reported operations, so there is nothing to protect.",
     FAILED: "A pod failed or its data was wrong, so the figures say nothing.",
