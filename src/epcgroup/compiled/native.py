@@ -1,4 +1,4 @@
-"""What compiled code needs beyond Numba's own vocabulary: arrays laid over a buffer, prefetch.
+"""What compiled code needs beyond Numba's own vocabulary: arrays laid over a buffer, words of text, prefetch.
 
 Each has a plain twin for runs without the compiler (``NUMBA_DISABLE_JIT=1``).
 """
@@ -25,6 +25,10 @@ def _plain_table(buffer: NDArray[np.uint8], first: int, rows: int, columns: int,
 
 def _plain_row(buffer: NDArray[np.uint8], first: int, size: int, dtype: type) -> NDArray[Any]:
     return buffer[first : first + size * np.dtype(dtype).itemsize].view(dtype)
+
+
+def _plain_word(data: NDArray[np.uint8], place: int) -> np.uint64:
+    return np.uint64(int.from_bytes(data[int(place) : int(place) + 8], "little"))
 
 
 def _plain_prefetch(array: NDArray[Any], index: int) -> None:
@@ -74,6 +78,16 @@ def _row(typing: _Llvm, buffer: _Llvm, first: _Llvm, size: _Llvm, dtype: _Llvm) 
 
 
 @intrinsic  # pragma: no cover
+def _word(typing: _Llvm, data: _Llvm, place: _Llvm) -> _Llvm:
+    def generate(context: _Llvm, builder: _Llvm, signature: _Llvm, args: _Llvm) -> _Llvm:
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.bitcast(builder.gep(source.data, [args[1]]), ir.IntType(64).as_pointer())
+        return builder.load(address, align=1)
+
+    return types.uint64(data, types.uintp), generate
+
+
+@intrinsic  # pragma: no cover
 def _prefetch(typing: _Llvm, array: _Llvm, index: _Llvm) -> _Llvm:
     def generate(context: _Llvm, builder: _Llvm, signature: _Llvm, args: _Llvm) -> _Llvm:
         kind = signature.args[0]
@@ -94,6 +108,9 @@ def _prefetch(typing: _Llvm, array: _Llvm, index: _Llvm) -> _Llvm:
 table: Callable[..., NDArray[Any]] = _plain_table if _PLAIN else _table
 #: ``row(buffer, first, size, dtype)``: the same with one dimension.
 row: Callable[..., NDArray[Any]] = _plain_row if _PLAIN else _row
+#: ``word(data, place)``: the little-endian uint64 that begins at any byte of a contiguous uint8 array; its
+#: eight bytes must be there.
+word: Callable[..., np.uint64] = _plain_word if _PLAIN else _word
 #: ``prefetch(array, index)``: fetch the element of a row, or of the state's pages or
 #: marks, at an unsigned index; any index is harmless.
 prefetch: Callable[..., None] = _plain_prefetch if _PLAIN else _prefetch

@@ -10,7 +10,7 @@ from epcgroup.sim.trace.format import MAX_PAGES
 
 _FIRST_SLOTS = 1 << 16
 #: Names looked ahead: longer than memory takes to answer.
-_AHEAD = 16
+_AHEAD = 32
 _ONE = np.uint64(1)
 
 

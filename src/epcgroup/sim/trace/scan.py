@@ -112,7 +112,7 @@ class _Reader:
     def _clean_rows(self, block: Block, state: NDArray[np.int64]) -> Iterator[Rows]:
         """Yield lines as long as they are as they should be (``words.py``); move the state behind them."""
         data = block.data
-        at_bytes, last = words.over(data)
+        last = words.last_line(data)
         start = int(state[bytewise.OFFSET])
         middle = max(start, data.rfind(b"\n", start, (start + last) // 2) + 1)
         separator = data.find(bytes([self._delimiter]), start, start + MAX_LINE_BYTES)
@@ -120,7 +120,6 @@ class _Reader:
         runs = np.array([start, middle, 0, middle, last + 1, 0], np.uint64)
         words.clean_lines(
             np.frombuffer(data, np.uint8),
-            at_bytes,
             words.POWERS,
             self._delimiter,
             step,

@@ -1,7 +1,7 @@
 """Eight bytes at a time: numbers, keys and ends of fields out of words of text, for lines as they should be.
 
 What is out of the ordinary in a line (no number, blanks, a column too few) is left to ``bytewise.py``,
-which can say what is wrong. A word is read at any byte: ``over``. Source of the arithmetic:
+which can say what is wrong. Source of the arithmetic:
 S. E. Anderson, "Bit Twiddling Hacks" (a zero byte in a word); W. Muła, D. Lemire (eight digits by three
 multiplications); A. Appleby, MurmurHash64A.
 """
@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from epcgroup.compiled import native
 from epcgroup.compiled.jit import inlined, jit, nth
 
 #: What a wanted column may hold here; ``bytewise.py`` knows more kinds.
@@ -47,16 +48,12 @@ RUN: Final = 3
 POWERS: Final = np.array([10**n for n in range(9)], np.uint64)
 
 
-def over(data: bytes) -> tuple[NDArray[np.uint64], int]:
-    """Return the words that begin at every byte of some lines, uint64, and the last byte lines may begin at.
+def last_line(data: bytes) -> int:
+    """Return the last byte of some lines that one may begin at to be read here; -1: there is none.
 
-    Words overlap: one is read for every byte of a line and at its end, so the last lines are too near to the
-    end of the data; -1: all are.
+    A word is read at any byte of a line and at its end: the last lines are too near to the end of the data.
     """
-    if len(data) < 8:
-        return np.empty(0, np.uint64), -1
-    words: NDArray[np.uint64] = np.ndarray((len(data) - 7,), np.dtype("<u8"), data, strides=(1,))
-    return words, data.rfind(b"\n", 0, len(data) - 7)
+    return data.rfind(b"\n", 0, max(len(data) - 7, 0))
 
 
 @inlined
@@ -87,27 +84,27 @@ def _eight_digits(word: np.uint64) -> np.uint64:
 
 
 @inlined
-def _end(words: NDArray[np.uint64], place: np.uint64, ends: np.uint64, newlines: np.uint64) -> np.uint64:
+def _end(data: NDArray[np.uint8], place: np.uint64, ends: np.uint64, newlines: np.uint64) -> np.uint64:
     """Return where the next delimiter or the end of the line is; both given eight times in a word."""
-    flags = _zeros(words[place] ^ ends) | _zeros(words[place] ^ newlines)
+    flags = _zeros(native.word(data, place) ^ ends) | _zeros(native.word(data, place) ^ newlines)
     while flags == 0:
         place += _EIGHT
-        flags = _zeros(words[place] ^ ends) | _zeros(words[place] ^ newlines)
+        flags = _zeros(native.word(data, place) ^ ends) | _zeros(native.word(data, place) ^ newlines)
     return place + _nr_before(flags)
 
 
 @inlined
 def _number(
-    words: NDArray[np.uint64], powers: NDArray[np.uint64], place: np.uint64
+    data: NDArray[np.uint8], powers: NDArray[np.uint64], place: np.uint64
 ) -> tuple[np.uint64, np.uint64]:
     """Return the decimal number at a place and its number of digits; 0: it has none, or may be too large."""
     value, nr_digits = np.uint64(0), np.uint64(0)
-    word = words[place]
+    word = native.word(data, place)
     flags = _no_digits(word)
     while flags == 0 and nr_digits < _16:
         value = value * _TEN_8 + _eight_digits(word)
         nr_digits += _EIGHT
-        word = words[place + nr_digits]
+        word = native.word(data, place + nr_digits)
         flags = _no_digits(word)
     if flags == 0:
         return value, np.uint64(0)
@@ -149,14 +146,14 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
 
 
 @inlined
-def _hash(words: NDArray[np.uint64], start: np.uint64, end: np.uint64) -> np.uint64:
+def _hash(data: NDArray[np.uint8], start: np.uint64, end: np.uint64) -> np.uint64:
     """Return what ``hash_of`` does."""
     value = (end - start) * _MIX
     while start + _EIGHT <= end:
-        value = _mixed(value, words[start])
+        value = _mixed(value, native.word(data, start))
         start += _EIGHT
     if start != end:
-        value = _mixed(value, words[start] & ((_ONE << (_EIGHT * (end - start))) - _ONE))
+        value = _mixed(value, native.word(data, start) & ((_ONE << (_EIGHT * (end - start))) - _ONE))
     return _finished(value)
 
 
@@ -168,7 +165,6 @@ def _is_blank(byte: int) -> bool:
 @inlined
 def clean_line(
     data: NDArray[np.uint8],
-    words: NDArray[np.uint64],
     powers: NDArray[np.uint64],
     delimiter: int,
     step: np.uint64,
@@ -186,18 +182,18 @@ def clean_line(
     for column in range(len(kinds)):
         kind = kinds[nth(column)]
         if kind == NUMBER:
-            value, nr_digits = _number(words, powers, place)
+            value, nr_digits = _number(data, powers, place)
             if nr_digits == 0:
                 return np.uint64(0)
             columns[nth(slots[nth(column)]), row] = value
             place += nr_digits
         else:
             start = place
-            place = _end(words, place, ends, newlines)
+            place = _end(data, place, ends, newlines)
             if kind == KEY:
                 if start == place or _is_blank(data[start]) or _is_blank(data[place - _ONE]):
                     return np.uint64(0)
-                columns[nth(slots[nth(column)]), row] = _hash(words, start, place)
+                columns[nth(slots[nth(column)]), row] = _hash(data, start, place)
         if data[place] != delimiter:
             if column != last or data[place] != _NEWLINE:
                 return np.uint64(0)
@@ -205,13 +201,12 @@ def clean_line(
         if step != _ONE and data[place + _ONE] != _SPACE:
             return np.uint64(0)
         place += step
-    return _end(words, place - step, newlines, newlines) + _ONE
+    return _end(data, place - step, newlines, newlines) + _ONE
 
 
 @jit
 def clean_lines(
     data: NDArray[np.uint8],
-    words: NDArray[np.uint64],
     powers: NDArray[np.uint64],
     delimiter: int,
     step: np.uint64,
@@ -227,7 +222,6 @@ def clean_lines(
 
     Args:
         data: the bytes.
-        words: ``over`` them.
         powers: ``POWERS``.
         delimiter: not a space.
         step: from a delimiter to the next field, 1 or 2: what blanks there are, are the same everywhere.
@@ -242,14 +236,14 @@ def clean_lines(
     end, second_end = state[END], state[RUN + END]
     nr_first, nr_second = np.uint64(0), np.uint64(0)
     while first < end and nr_first < half:
-        after = clean_line(data, words, powers, delimiter, step, kinds, slots, first, columns, nr_first)
+        after = clean_line(data, powers, delimiter, step, kinds, slots, first, columns, nr_first)
         if after == 0:
             break
         first = after
         nr_first += one
         if second < second_end and nr_second < half:
             row = half + nr_second
-            after = clean_line(data, words, powers, delimiter, step, kinds, slots, second, columns, row)
+            after = clean_line(data, powers, delimiter, step, kinds, slots, second, columns, row)
             if after == 0:
                 second_end = second
             else:
@@ -257,7 +251,7 @@ def clean_lines(
                 nr_second += one
     while first >= end and second < second_end and nr_second < half:
         row = half + nr_second
-        after = clean_line(data, words, powers, delimiter, step, kinds, slots, second, columns, row)
+        after = clean_line(data, powers, delimiter, step, kinds, slots, second, columns, row)
         if after == 0:
             break
         second = after
