@@ -44,13 +44,13 @@ def manifest_of(scenario: str, seed: int = 1) -> Manifest:
     return parse_manifest(str(path), Template(path.read_text()).substitute(seeds))
 
 
-def settings(nr_repeats: int) -> Iterator[tuple[Setting, int]]:
-    """Yield every run wanted and how often: all series first in first out, two of them by second chance."""
+def settings() -> Iterator[Setting]:
+    """Yield every run wanted: all series first in first out, two of them by second chance."""
     for scenario in SCENARIOS:
         for series in SERIES:
-            yield Setting(scenario, series, "fifo"), nr_repeats
+            yield Setting(scenario, series, "fifo")
         for series in (SERIES[0], SERIES[-1]):
-            yield Setting(scenario, series, "refault"), 1
+            yield Setting(scenario, series, "refault")
 
 
 def run(setting: Setting, seed: int) -> Outcome:
