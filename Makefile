@@ -40,10 +40,10 @@ format: $(STAMP)  ## rewrite the sources to the style
 	$(BIN)/ruff format src tests benchmarks .ci
 
 coverage: $(STAMP)  ## branch coverage of the engine, run as plain Python (fails below 98 %)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --timeout=500 tests/unit/engine tests/unit/state tests/unit/conformance \
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --timeout=500 tests/unit/engine tests/unit/face tests/unit/state tests/unit/conformance \
 	  tests/property/test_engine_*.py tests/property/test_blame.py tests/conformance tests/golden/test_files_golden.py \
-	  tests/golden/test_cli_conformance.py --cov=epcgroup.engine --cov=epcgroup.state --cov=epcgroup.compiled --cov-branch \
-	  --cov-report=term-missing:skip-covered --cov-fail-under=98
+	  tests/golden/test_cli_conformance.py --cov=epcgroup.engine --cov=epcgroup.face --cov=epcgroup.state --cov=epcgroup.compiled \
+	  --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=98
 
 bench: $(STAMP)  ## all benchmarks (half an hour); writes benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.engine

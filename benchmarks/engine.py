@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from benchmarks import engine_peer, engine_rig, engine_size, native_build
 from benchmarks.machine import write_result
 from benchmarks.twin import Twin
-from epcgroup.engine import run as bulk
-from epcgroup.engine.epc import Epc
+from epcgroup.face import run as bulk
+from epcgroup.face.epc import Epc
 from epcgroup.units import PAGE_SIZE
 
 SIZES = (15, 20, 24)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from benchmarks.machine import write_result
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state.outcome import Outcome
 
 BUDGET_US = 2.0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks import engine_rig
 from benchmarks.machine import write_result
-from epcgroup.engine.run import Counters
+from epcgroup.face.run import Counters
 from epcgroup.state import layout as at
 
 PICTURE = Path(__file__).parents[1] / "docs" / "engine-growth.svg"

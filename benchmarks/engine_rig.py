@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state.outcome import Outcome
 from epcgroup.units import PAGE_SIZE
 

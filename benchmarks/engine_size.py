@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.engine_rig import enclave_of
 from epcgroup.engine import group
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state.layout import Sizes
 

@@ -23,7 +23,7 @@ NR_OPERATIONS = 2000
 _SERIES = ("mainline", "v2", "v17", "fair")
 _TRACES = Path(__file__).parents[1] / "tests" / "conformance" / "traces.tar.xz"
 _FIRST = """
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 epc = Epc.create(1024, nr_enclave_pages=4096)
 group = epc.mkdir("/pod")
 outcome, enclave = epc.enclave_create(group, 64)
@@ -32,7 +32,7 @@ epc.fault(enclave, 0, group)
 """
 _RUN = """
 import numpy as np
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 epc = Epc.create(1024, nr_enclave_pages=4096)
 outcome, enclave = epc.enclave_create(1, 64)
 epc.enclave_init(enclave)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks import sim_peer
 from benchmarks.engine_rig import zipf
 from benchmarks.machine import write_result
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.sim.machine import simulate
 from epcgroup.sim.result import Result
 from epcgroup.sim.scenario import Component, ContainerSpec, PodSpec, Program, Requests, Scenario

@@ -52,7 +52,7 @@ class Twin:
         totals: NDArray[np.int64],
         idle: bool,
     ) -> None:
-        """Do what ``engine.run.run`` does, on the same arrays."""
+        """Do what ``face.run.run`` does, on the same arrays."""
         pointers: list[Any] = [array.ctypes.data for array in arrays]
         self._run(
             *pointers,

@@ -1,4 +1,4 @@
-/* The bulk path of engine/run.py in C, for series "fair": the yardstick of benchmarks/engine.py.
+/* The bulk path of face/run.py in C, for series "fair": the yardstick of benchmarks/engine.py.
  *
  * It works on the engine's own arrays, so that after a run of each on equal states every byte must be equal.
  * Constants come from a header that benchmarks/twin.py writes from state/layout.py and state/series.py.

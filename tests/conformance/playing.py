@@ -7,7 +7,7 @@ from epcgroup.conformance.names import OPERATIONS, RefusalError
 from epcgroup.conformance.player import LivelockError, Player
 from epcgroup.conformance.script import parse
 from epcgroup.engine import invariants, reclaim
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state import tree

@@ -5,7 +5,7 @@ import pytest
 
 from epcgroup.conformance.replay import replay
 from epcgroup.engine import section
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from tests.conformance.playing import EVERY, LIMITED, Machine
 

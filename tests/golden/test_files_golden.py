@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from epcgroup.engine import invariants, misc
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import NoSuchFileError, TooLongError, UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 
 _VECTORS = json.loads(Path(__file__).with_name("files_max_writes.json").read_text())

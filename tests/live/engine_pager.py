@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from epcgroup.abi import protocol
 from epcgroup.engine import misc
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import EpcError
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 
 NR_GROUPS, NR_ENCLAVES, NR_ENCLAVE_PAGES = 64, 8, 4096

@@ -8,8 +8,8 @@ import math
 from collections import deque
 
 from epcgroup.engine import enclave
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import AdmissionError
+from epcgroup.face.epc import Epc
 from epcgroup.sim import costs as models
 from epcgroup.sim import draws, spread
 from epcgroup.sim.scenario import Scenario

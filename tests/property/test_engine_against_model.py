@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from epcgroup.engine import invariants
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import AdmissionError, GroupBusyError
+from epcgroup.face.epc import Epc
 from epcgroup.state import kills
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome, PageState

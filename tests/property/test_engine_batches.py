@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epcgroup.engine import background, entry, invariants, reclaim
-from epcgroup.engine.epc import Epc
+from epcgroup.engine import background, invariants, reclaim
+from epcgroup.face import entry
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
 from epcgroup.state.outcome import Written

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epcgroup.engine import invariants, reclaim
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome, PageState
 from epcgroup.state.series import SERIES

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-ROOMS = "abi|cgroupfs|cli|client|conformance|engine|node|observe|pager|plan|sim|workloads"
+ROOMS = "abi|cgroupfs|cli|client|compiled|conformance|engine|face|node|observe|pager|plan|sim|state|workloads"
 
 
 def is_there(name: str) -> bool:

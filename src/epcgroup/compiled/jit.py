@@ -32,7 +32,7 @@ def sources_digest(package: str) -> str:
 
 _PROJECT, _, _ = __name__.partition(".")
 #: Rooms whose code is part of every program, by name: this one knows nothing of those above.
-_COMMON: Final = tuple(f"{_PROJECT}.{room}" for room in ("state", "compiled", "engine"))
+_COMMON: Final = tuple(f"{_PROJECT}.{room}" for room in ("state", "compiled", "engine", "face"))
 
 #: Makes a subscript of an array unsigned, on a hot path: Numba tests every signed one for being negative. Not
 #: needed for the state (``pointers.py``). Never in arithmetic: unsigned and signed make a float there.

@@ -7,8 +7,9 @@ from epcgroup.conformance.names import RefusalError, enclave_of, group_of, opera
 from epcgroup.conformance.player import Player
 from epcgroup.conformance.script import Operation, escape
 from epcgroup.conformance.world import Process
-from epcgroup.engine import control, misc, page
+from epcgroup.engine import misc, page
 from epcgroup.errors import GroupBusyError, GroupExistsError, NoSuchGroupError, UsageError
+from epcgroup.face import control
 from epcgroup.state import files
 from epcgroup.state import layout as at
 

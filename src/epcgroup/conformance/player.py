@@ -8,8 +8,8 @@ from typing import Final
 
 from epcgroup.conformance.world import Backing, Enclave, Guest, Mapping, Process
 from epcgroup.engine import allocate, background, enclave, oom, reclaim, shared
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state.outcome import Outcome

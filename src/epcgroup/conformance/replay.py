@@ -15,7 +15,7 @@ from epcgroup.conformance.names import OPERATIONS, RefusalError
 from epcgroup.conformance.player import LivelockError, Player
 from epcgroup.conformance.printer import state_lines
 from epcgroup.conformance.script import Operation, parse
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state.series import Series
 
 #: The modules that fill OPERATIONS.

@@ -12,8 +12,8 @@ from typing import Final
 from epcgroup.abi.peer import Peer
 from epcgroup.abi.protocol import Hello, Mapped, Welcome, WelcomeFlag
 from epcgroup.abi.userfaultfd import DEVICE_PATH, Feature
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import EpcExhaustedError, PlatformError, ProtocolError, UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.pager.backing import Backing, nr_present
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.evict import Evictor

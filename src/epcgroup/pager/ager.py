@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import NotSupportedError
+from epcgroup.face.epc import Epc
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.evict import PagesLostError
 from epcgroup.pager.loop import Urgency

@@ -6,8 +6,8 @@ from typing import Any
 
 import epcgroup
 from epcgroup.abi.peer import Peer
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.pager.ager import Ager
 from epcgroup.pager.attribution import Attribution
 from epcgroup.pager.enclave import Enclave

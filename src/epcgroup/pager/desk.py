@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from epcgroup.engine import entry
-from epcgroup.engine.epc import Epc
+from epcgroup.face import entry
+from epcgroup.face.epc import Epc
 from epcgroup.pager import fastpath
 from epcgroup.pager.buffer import Buffer
 from epcgroup.pager.enclave import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from epcgroup.abi.userfaultfd import UFFDIO_COPY, UFFDIO_ZEROPAGE, Event
 from epcgroup.compiled import native
 from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import entry
+from epcgroup.face import entry
 from epcgroup.pager.enclave import (
     ROW_BASE,
     ROW_FREE,

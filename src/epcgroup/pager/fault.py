@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidTag
 
 from epcgroup.abi.recording import Kind
 from epcgroup.abi.userfaultfd import MESSAGE_STRUCT
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import InvariantError, SealError
+from epcgroup.face.epc import Epc
 from epcgroup.pager import backing, fastpath
 from epcgroup.pager.attribution import Attribution
 from epcgroup.pager.desk import Desk

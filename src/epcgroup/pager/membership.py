@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import InvalidLimitError, NoSuchGroupError, NoSuchProcessError
+from epcgroup.face.epc import Epc
 from epcgroup.state.layout import ROOT
 
 _MAX_ANCESTORS: Final = 64

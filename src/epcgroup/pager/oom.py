@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from epcgroup.abi import memory
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.statistics import Statistics
 from epcgroup.pager.store import Budget

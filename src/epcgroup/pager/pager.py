@@ -9,8 +9,8 @@ from typing import Any, Final
 from epcgroup.abi import protocol
 from epcgroup.abi.peer import Peer
 from epcgroup.abi.userfaultfd import Feature, offered_features
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import ProtocolError
+from epcgroup.face.epc import Epc
 from epcgroup.pager import footprint
 from epcgroup.pager.admission import Admission
 from epcgroup.pager.ager import Ager, Fifo, Refault, choose

@@ -16,7 +16,7 @@ from epcgroup.abi.userfaultfd import (
     UFFDIO_ZEROPAGE,
     ZEROPAGE_STRUCT,
 )
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager.attribution import Attribution
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.poison import Poisoner, Reason

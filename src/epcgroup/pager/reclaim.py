@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager import runs
 from epcgroup.pager.ager import Ager
 from epcgroup.pager.attribution import Attribution

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from epcgroup.abi import recording
 from epcgroup.abi.recording import Kind
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import NoSuchGroupError, UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.pager.enclave import Enclave
 from epcgroup.pager.fault import FaultServer, Note
 from epcgroup.state import files

@@ -3,7 +3,7 @@
 from time import perf_counter_ns
 from typing import Final
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave, State
 from epcgroup.pager.oom import OomKiller

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from epcgroup.abi.memory import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from epcgroup.compiled.jit import inlined, jit
-from epcgroup.engine import entry
+from epcgroup.face import entry
 from epcgroup.pager import syscalls
 from epcgroup.pager.enclave import State
 from epcgroup.pager.pages import ENCLAVE, GROUP, SCRATCH

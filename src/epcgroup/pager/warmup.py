@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numba.core import event
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager import runs
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import ROW_GROUP, ROW_NUMBER

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.sim import layout as at
 from epcgroup.sim.result import Kill
 from epcgroup.state import layout as engine

@@ -140,7 +140,7 @@ TURN, TURN_SINCE, TURN_TASK = range(3)
 LIMIT, BELOW, ABOVE = range(3)
 #: A request begins at this reference; the rest is the page.
 REQUEST_MARK: Final = 1 << 31
-#: References looked ahead; see ``engine/run.py``. ``references`` has so many more at its end.
+#: References looked ahead; see ``face/run.py``. ``references`` has so many more at its end.
 AHEAD: Final = 16
 #: Why a segment ended.
 DONE, PAUSED, REFILL, DIED, FAULTED, OOM = range(6)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import AdmissionError
+from epcgroup.face.epc import Epc
 from epcgroup.sim import accounting, build, service
 from epcgroup.sim import layout as at
 from epcgroup.sim.agenda import Agenda

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from epcgroup.compiled.jit import inlined, jit, nth
-from epcgroup.engine import entry
+from epcgroup.face import entry
 from epcgroup.sim import ahead, turns
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become

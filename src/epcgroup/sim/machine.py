@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from epcgroup.engine import entry
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face import entry
+from epcgroup.face.epc import Epc
 from epcgroup.sim import build, checks, costs, loop, requests, service
 from epcgroup.sim import layout as at
 from epcgroup.sim.agenda import Agenda

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit, nth
-from epcgroup.engine import background, enclave, entry, fault, oom
+from epcgroup.engine import background, enclave, fault, oom
+from epcgroup.face import entry
 from epcgroup.sim import ahead, draws
 from epcgroup.sim import layout as at
 from epcgroup.sim.accounting import become, stall

@@ -13,7 +13,7 @@ _PROGRAM = """
 import sys
 import numpy as np
 from epcgroup.compiled.rule import Rule
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 
 epc = Epc.create(96, nr_groups=8, nr_enclaves=4, nr_enclave_pages=1024)
 group = epc.mkdir("/a")
@@ -23,7 +23,8 @@ epc.enclave_init(enclave)
 epc.run(np.arange(64, dtype=np.uint32), [(enclave, group)])
 epc.fault(enclave, 99, group)
 compiled = 0
-for module in [each for name, each in sys.modules.items() if name.startswith("epcgroup.engine")]:
+rooms = ("epcgroup.engine", "epcgroup.face")
+for module in [each for name, each in sys.modules.items() if name.startswith(rooms)]:
     for name, value in vars(module).items():
         if isinstance(value, Rule):
             made = [vars(value)[kind].signatures for kind in ("fragment", "program") if kind in vars(value)]
@@ -55,7 +56,7 @@ def test_every_rule_is_compiled_in_one_form(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_what_another_version_stored_is_not_even_read(tmp_path: Path) -> None:
     """Its types may be gone: reading the index would fail."""
-    program = "from epcgroup.engine.epc import Epc; print(Epc.create(64).nr_free)"
+    program = "from epcgroup.face.epc import Epc; print(Epc.create(64).nr_free)"
     assert _play(tmp_path, program) == "64\n"
     indexes = list(tmp_path.rglob("*.nbi"))
     assert indexes
@@ -68,7 +69,8 @@ def test_what_another_version_stored_is_not_even_read(tmp_path: Path) -> None:
 _WARM = """
 import sys
 from epcgroup.compiled.rule import Rule
-from epcgroup.engine import epc, fault
+from epcgroup.engine import fault
+from epcgroup.face import epc
 
 machine = epc.Epc.create(64, nr_groups=2, nr_enclaves=2, nr_enclave_pages=64)
 _, enclave = machine.enclave_create(1, 8)

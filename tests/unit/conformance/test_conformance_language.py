@@ -7,8 +7,8 @@ from epcgroup.conformance.player import LivelockError, Player
 from epcgroup.conformance.replay import replay, trace
 from epcgroup.conformance.script import escape, format_pages, parse, parse_pages
 from epcgroup.conformance.world import Backing, Mapping, Process
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face.epc import Epc
 
 
 def _results(script: str, series: str = "v17") -> list[str]:

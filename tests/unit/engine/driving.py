@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from epcgroup.engine import invariants
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state.outcome import Outcome, Written
 from epcgroup.state.series import Series
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import files
 from epcgroup.state import series as on
 from tests.unit.engine.driving import machine

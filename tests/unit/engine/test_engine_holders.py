@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from epcgroup.engine import group as groups
 from epcgroup.engine import invariants, lru, walk
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state import tree
 from epcgroup.state.layout import State
@@ -74,7 +74,7 @@ import sys
 import numpy as np
 from epcgroup.engine import group as groups, walk
 from epcgroup.state import layout as at
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 
 class Counted(np.ndarray):
     nr = 0

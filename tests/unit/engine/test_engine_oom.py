@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from epcgroup.engine import enclave, invariants, oom, vepc
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import InvalidLimitError, NoSuchFileError
+from epcgroup.face.epc import Epc
 from epcgroup.state import files, kills
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome, PageState

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from epcgroup.engine import allocate, enclave, fault, lists, oom, page, section, vepc
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import InvalidLimitError, LimitRangeError, TableFullError, UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state import limit, pressure
 from epcgroup.state import series as on

@@ -9,7 +9,7 @@ import pytest
 
 from epcgroup.abi.peer import Peer
 from epcgroup.abi.userfaultfd import MESSAGE_STRUCT, Event
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager import fastpath
 from epcgroup.pager.desk import Desk
 from epcgroup.pager.enclave import Enclave, State

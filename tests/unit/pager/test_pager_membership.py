@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import GroupBusyError, InvalidLimitError, NoSuchProcessError
+from epcgroup.face.epc import Epc
 from epcgroup.pager import membership as memberships
 from epcgroup.pager.membership import Membership
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.pager import backing as backings
 from epcgroup.pager import runs
 from epcgroup.pager.backing import MemfdBacking

@@ -10,8 +10,8 @@ import pytest
 
 from epcgroup.abi.histogram import bucket_of
 from epcgroup.engine import invariants
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face.epc import Epc
 from epcgroup.sim.machine import Simulation, simulate
 from epcgroup.sim.result import PHASES, POD_COLUMNS, Kill
 from epcgroup.sim.scenario import DENY, KILL, Component, Program, Requests, Scenario

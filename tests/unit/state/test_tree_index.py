@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import EpcError
+from epcgroup.face.epc import Epc
 from epcgroup.state import tree
 from epcgroup.state.layout import Names
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from epcgroup.engine import invariants
-from epcgroup.engine.epc import Epc
+from epcgroup.face.epc import Epc
 from epcgroup.sim.policy.steps import Steps
 from epcgroup.state.outcome import Outcome
 from epcgroup.state.series import SERIES, Series

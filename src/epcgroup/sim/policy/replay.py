@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import inlined, jit
 from epcgroup.engine import background, enclave, fault
-from epcgroup.engine import entry as over
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import UsageError
+from epcgroup.face import entry as over
+from epcgroup.face.epc import Epc
 from epcgroup.sim.policy import SECOND_CHANCE, find
 from epcgroup.sim.policy.hooks import answer, arrive, touch
 from epcgroup.state import layout as at

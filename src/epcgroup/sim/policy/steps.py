@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epcgroup.compiled.jit import jit
-from epcgroup.engine import entry as over
 from epcgroup.engine import reclaim
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import InvariantError
+from epcgroup.face import entry as over
+from epcgroup.face.epc import Epc
 from epcgroup.sim.policy import SECOND_CHANCE, find
 from epcgroup.sim.policy.hooks import answer, arrive, touch
 from epcgroup.sim.policy.memory import FRAME_ELEMENT, FRAME_LIST, NR_DECLINED, Memory, views

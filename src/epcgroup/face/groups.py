@@ -1,7 +1,8 @@
 """The part of the Python face that deals with groups: the tree, its files, its members."""
 
-from epcgroup.engine import control, group
+from epcgroup.engine import group
 from epcgroup.errors import GroupBusyError, GroupExistsError, NoSuchGroupError, TableFullError, UsageError
+from epcgroup.face import control
 from epcgroup.state import files, pressure, tree
 from epcgroup.state import layout as at
 from epcgroup.state.layout import Names, State

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from epcgroup.compiled import native
 from epcgroup.compiled.jit import inlined, jit, nth
-from epcgroup.engine import background, entry, fault, oom
+from epcgroup.engine import background, fault, oom
 from epcgroup.errors import UsageError
+from epcgroup.face import entry
 from epcgroup.state import layout as at
 from epcgroup.state.layout import State
 from epcgroup.state.outcome import Outcome

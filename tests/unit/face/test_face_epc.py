@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from epcgroup.engine import invariants
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import (
     GroupBusyError,
     GroupExistsError,
@@ -17,6 +16,7 @@ from epcgroup.errors import (
     TableFullError,
     UsageError,
 )
+from epcgroup.face.epc import Epc
 from epcgroup.state import files, tree
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome, PageState

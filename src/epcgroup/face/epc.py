@@ -10,20 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from epcgroup.engine import (
-    admission,
-    background,
-    enclave,
-    entry,
-    fault,
-    group,
-    lists,
-    oom,
-    reclaim,
-    run,
-    section,
-)
-from epcgroup.engine.groupface import GroupFace
+from epcgroup.engine import admission, enclave, fault, group, lists, section
 from epcgroup.errors import (
     AdmissionError,
     NoSuchEnclaveError,
@@ -31,6 +18,8 @@ from epcgroup.errors import (
     TableFullError,
     UsageError,
 )
+from epcgroup.face import entry, run
+from epcgroup.face.reclaim import ReclaimFace
 from epcgroup.state import files
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
@@ -43,20 +32,16 @@ from epcgroup.units import PAGE_SIZE
 _OUTCOMES = tuple(Outcome)
 
 
-class Epc(GroupFace):
+class Epc(ReclaimFace):
     """One machine's EPC: sections, groups, enclaves, reclaim. Single-threaded; see ``create``."""
 
-    __slots__ = ("_access", "_batch", "_buffer", "_words", "series")
+    __slots__ = ("_access", "series")
 
     def __init__(self, state: State, names: Names, series: str) -> None:
         super().__init__(state, names)
         #: Name of the behaviour: one of ``series.SERIES``.
         self.series = series
         self._access = entry.access
-        self._buffer = entry.buffer_of(state)
-        self._words = state.machine.data  # three times faster to index than an array
-        words = state.machine[at.BATCH : at.BATCH + at.BATCH_ROWS * at.BATCH_COLUMNS]
-        self._batch = words.view(np.int32)[::2].reshape(at.BATCH_ROWS, at.BATCH_COLUMNS)
 
     @staticmethod
     def state_nbytes(
@@ -211,71 +196,6 @@ class Epc(GroupFace):
         one_list = self.state.machine[on.WALK] == on.WALK_ONE_LIST
         return int(self.state.groups[at.ROOT if one_list else number, at.GROUP_NR_LRU])
 
-    # The last resort.
-
-    @property
-    def victim(self) -> int:
-        """The enclave that the last ``KILL`` is about, 0 when it has ended; valid until ``finish_kill``."""
-        return int(self.state.machine[at.VICTIM])
-
-    def finish_kill(self) -> int:
-        """Account for the end of the victim: its pages and charges come back, ``epc.kills`` names it.
-
-        It stays known, its faults are ``NO_PAGE``, until ``enclave_release``. It may be the one that asked.
-
-        Returns:
-            The enclave; 0: it was released meanwhile, there is nothing to account for.
-        """
-        return int(oom.finish_kill(self.state))
-
-    # Reclaim.
-
-    def has_work(self) -> bool:
-        """Return whether ``isolate`` has anything to look at; cheap."""
-        words = self._words
-        return bool(words[at.WORK_HEAD] or words[at.KSGXD_AWAKE] or words[at.WORK_CURRENT])
-
-    def isolate(self) -> int:
-        """Isolate the batch of the next background pass; returns its size, 0 when no work is left.
-
-        Order: the item that is running, queued items, ksgxd.
-
-        Raises:
-            UsageError: a batch is waiting for ``finish``.
-        """
-        if self.state.machine[at.BATCH_NR]:
-            raise UsageError("a batch is waiting for finish")
-        return int(entry.isolate(self._buffer))
-
-    @property
-    def batch(self) -> NDArray[np.int32]:
-        """The isolated pages, int32 (n, 3): enclave, page, group charged. A view: valid until ``finish``."""
-        return self._batch[: self.state.machine[at.BATCH_NR], :3]
-
-    @property
-    def batch_cause(self) -> int:
-        """The group on whose behalf the batch was isolated, 0 = ksgxd."""
-        return int(self.state.machine[at.BATCH_CAUSE])
-
-    def finish(self, outcomes: NDArray[np.uint8]) -> int:
-        """Account for the batch; returns the pages written out. ``outcomes``: a ``Written`` a row, uint8.
-
-        Written pages are uncharged and freed; the SECS of an initialised enclave leaves with its last page.
-
-        Raises:
-            UsageError: the number of outcomes is not that of the batch.
-        """
-        nr = int(self.state.machine[at.BATCH_NR])
-        if len(outcomes) != nr:
-            raise UsageError(f"{len(outcomes)} outcomes for a batch of {nr} pages")
-        return int(entry.finish(self._buffer, outcomes))
-
-    def age(self) -> NDArray[np.uint8]:
-        """Return outcomes for the batch from the engine's own marks (machines without page tables)."""
-        outcomes = np.zeros(int(self.state.machine[at.BATCH_NR]), np.uint8)
-        background.age(self.state, outcomes)
-        return outcomes
-
     def run(
         self,
         trace: NDArray[np.uint32],
@@ -304,13 +224,6 @@ class Epc(GroupFace):
             self._check_enclave(number)
             self._check_group(charged)
         return run.follow(self.state, self._buffer, trace, page_bits, tasks, idle)
-
-    def put_back_batch(self) -> None:
-        """Undo ``isolate``: every page goes back to the tail of its list."""
-        for row in range(int(self.state.machine[at.BATCH_NR])):
-            if reclaim.is_row_valid(self.state, row):
-                reclaim.put_back(self.state, row)
-        reclaim.close_batch(self.state)
 
     def _page_words(self, number: int) -> NDArray[np.int32]:
         offset = int(self.state.enclaves[number, at.ENCLAVE_OFFSET])

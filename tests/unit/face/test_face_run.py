@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from benchmarks import native_build, twin
 from epcgroup.engine import invariants
-from epcgroup.engine import run as bulk
-from epcgroup.engine.epc import Epc
 from epcgroup.errors import NoSuchEnclaveError, NoSuchGroupError, UsageError
+from epcgroup.face import run as bulk
+from epcgroup.face.epc import Epc
 from epcgroup.state import layout as at
 from epcgroup.state.outcome import Outcome
 
@@ -128,7 +128,7 @@ def test_the_c_twin_leaves_every_byte_the_same(idle: bool) -> None:
 
 def test_a_run_is_the_same_in_plain_python() -> None:
     program = (
-        "from tests.unit.engine import test_engine_run as here\n"
+        "from tests.unit.face import test_face_run as here\n"
         "epc, tasks = here._machine('fair')\n"
         "print(epc.run(here._trace(1, 1500), tasks, page_bits=here._BITS))\n"
     )
