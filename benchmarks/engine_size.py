@@ -1,6 +1,8 @@
 """What the engine's state costs: bytes a page, half a TiB of EPC, ten thousand groups."""
 
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,12 @@ def huge() -> dict[str, Any]:
         "rss_without_state_gib": round(before, 2),
         "faults_m_per_s": round(faults / seconds / 1e6, 1),
     }
+
+
+def huge_alone() -> dict[str, Any]:
+    """``huge`` in a process of its own: what other benchmarks have left in this one is no state."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(huge).result()
 
 
 def _forest(shape: tuple[int, int, int]) -> tuple[Epc, list[int]]:
