@@ -14,6 +14,7 @@ from epcgroup.errors import InvariantError
 from epcgroup.state import layout as at
 from epcgroup.state import series as on
 from epcgroup.state import tree
+from epcgroup.state.floor import VA_SLOTS
 from epcgroup.state.layout import State
 from epcgroup.units import PAGE_SIZE
 
@@ -208,7 +209,8 @@ def _check_enclave(state: State, enclave: int) -> None:
     slots = evicted + int(row[at.ENCLAVE_FLAGS] & at.ENCLAVE_SECS_OUT > 0)
     killed = row[at.ENCLAVE_FLAGS] & at.ENCLAVE_KILLED
     _demand(
-        bool(killed) or slots <= 512 * int(row[at.ENCLAVE_NR_VA]), f"enclave {enclave}: {slots} slots used"
+        bool(killed) or slots <= VA_SLOTS * int(row[at.ENCLAVE_NR_VA]),
+        f"enclave {enclave}: {slots} slots used",
     )
     owned = int((state.frames[:, at.FRAME_ENCLAVE] == enclave).sum())
     expected = (

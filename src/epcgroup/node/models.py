@@ -19,6 +19,7 @@ from epcgroup.node.fields import Field, did_you_mean, read_documents
 from epcgroup.node.quantity import parse_duration_ns
 from epcgroup.sim import scenario as sim
 from epcgroup.sim.scenario import Component, Program, Requests
+from epcgroup.state.floor import VA_SLOTS
 from epcgroup.units import PAGE_SIZE, format_size, nr_pages, parse_size
 
 #: Names that stand for one of our programs; what follows them is its command line.
@@ -42,7 +43,6 @@ _MAX_COUNT: Final = 100_000_000
 #: Not for data: the SECS, a VA page for each 512 pages, and what the worker of a group keeps free below its
 #: limit. Source: SDM vol. 3D, 34.5; ``state/series.py``, nr_margin.
 _SECS_PAGES: Final = 1
-_PAGES_OF_VA: Final = 512
 _KEPT_FREE_PAGES: Final = 32
 #: Page numbers of a trace have 31 bits.
 _MAX_PAGES: Final = (1 << 31) - 1
@@ -112,7 +112,7 @@ def _memory(owner: Field, claim_bytes: int | None) -> int:
             "how much memory? Its container claims no EPC: give memory or a claim", show_value=False
         )
     left = nr_pages(claim_bytes) - _SECS_PAGES - _KEPT_FREE_PAGES
-    return max(1, left * _PAGES_OF_VA // (_PAGES_OF_VA + 1))
+    return max(1, left * VA_SLOTS // (VA_SLOTS + 1))
 
 
 def _program(model: Field, claim_bytes: int | None) -> Program:
